@@ -1,0 +1,1 @@
+"""The registrar: who is who. Postgres is its truth."""

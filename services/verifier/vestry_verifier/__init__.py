@@ -1,0 +1,1 @@
+"""The verifier: who signed this, once. Redis is its memory."""

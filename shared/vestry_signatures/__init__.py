@@ -1,0 +1,1 @@
+"""HTTP message signatures (RFC 9421) for software agents: pure, fast, importable on its own."""
