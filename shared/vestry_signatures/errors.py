@@ -1,7 +1,7 @@
 """Every reason the signature code and a verification can give, one class each.
 
-The machine-readable facts of an error stand on its class and nowhere else: `reason` (stable, for programs),
-`status` (the HTTP status a service answers with) and `outcome` (what a caller may conclude about the request).
+The machine-readable facts of an error stand on its class and nowhere else: `reason` (stable, for
+programs), `status` (the HTTP status a service answers with) and `outcome` (what a caller may conclude).
 The text is for people; it never carries key material or bytes that a stranger chose.
 
     VestryError
