@@ -1,0 +1,55 @@
+"""Fixtures for every room: real Postgres and Valkey, started once for the whole run.
+
+`database_url` is the cheap one: a fresh empty database for each test. `valkey` is emptied before each test
+that asks for it. Who stops, kills or pauses a server takes `own_postgres` or `own_valkey`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stores import PostgresServer, ValkeyServer, running_postgres, running_valkey
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """One Postgres server for the whole run."""
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of an empty database that only this test uses."""
+    url = postgres.create_database()
+    yield url
+    postgres.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def valkey_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    """One Valkey server for the whole run; tests take `valkey`."""
+    with running_valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+def valkey(valkey_session: ValkeyServer) -> ValkeyServer:
+    """The shared Valkey server, empty."""
+    valkey_session.flush()
+    return valkey_session
+
+
+@pytest.fixture
+def own_postgres(tmp_path: Path) -> Iterator[PostgresServer]:
+    """A Postgres server for one test alone, which may stop or kill it."""
+    with running_postgres(tmp_path / "postgres") as server:
+        yield server
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A Valkey server for one test alone, which may stop, kill or pause it."""
+    with running_valkey(tmp_path / "valkey") as server:
+        yield server
