@@ -1,0 +1,143 @@
+"""A request as a signature sees it: method, target URI, header lines (RFC 9421 section 1.1).
+
+Only requests, for an agent signs those. A `Request` is what the signer and the verifier must agree on, so it is
+strict about what can be read in two ways: userinfo, fragments, white space and bytes outside ASCII are refused in
+the URL, and so are line breaks in a header value, with which one header could pose as several lines of a signature
+base. It keeps the path and the query as they were sent: nothing is decoded, no dot segment is resolved.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from .errors import InvalidUri, MalformedRequest, MissingHttpMethod, MissingUri
+
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+_URL = re.compile(r"(https?)://([^/?#\\@\s]+)(/[!-\"$->@-~]*)?(?:\?([!-\"$-~]*))?", re.IGNORECASE)
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._~!$&'()*+,;=-]+)(?::([0-9]{0,5}))?")
+_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NAME = _METHOD
+_OBSOLETE_FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
+_LINE_BREAK = re.compile(r"[\r\n\0]")
+
+
+class Target(NamedTuple):
+    """A target URI in its parts (RFC 9110 section 7.1)."""
+
+    scheme: str
+    authority: str
+    path: str
+    query: str | None
+
+    @property
+    def uri(self) -> str:
+        """The absolute form, normalised: RFC 9421 section 2.2.2."""
+        query = "" if self.query is None else f"?{self.query}"
+        return f"{self.scheme}://{self.authority}{self.path}{query}"
+
+
+def normalise_authority(authority: str, scheme: str) -> str:
+    """Reduce host[:port] to its one spelling: lowercase, the scheme's default port left out.
+
+    Source: RFC 9421 section 2.2.3, RFC 9110 section 4.2.3.
+
+    Raises:
+        InvalidUri: it is no host[:port].
+    """
+    match = _HOST.fullmatch(authority.lower())
+    if match is None:
+        raise InvalidUri
+    host, port = match.groups()
+    if not port or int(port) == DEFAULT_PORTS[scheme]:
+        return host
+    if not 0 < int(port) < 65536:
+        raise InvalidUri("the port in the url is out of range")
+    return f"{host}:{int(port)}"
+
+
+@lru_cache(maxsize=1024)
+def parse_target(url: str) -> Target:
+    """Split an absolute http or https URL.
+
+    Raises:
+        InvalidUri: it is none, or has userinfo, a fragment, white space or bytes outside ASCII.
+    """
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise InvalidUri
+    scheme, authority, path, query = match.groups()
+    scheme = scheme.lower()
+    return Target(scheme, normalise_authority(authority, scheme), path or "/", query)
+
+
+class Request:
+    """What was received: immutable by convention, cheap to make.
+
+    Attributes:
+        method: the method, as sent.
+        target: the target URI in its parts.
+        headers: field lines by lowercase field name, each in the order received.
+    """
+
+    __slots__ = ("headers", "method", "target")
+
+    def __init__(self, method: str, url: str, headers: Mapping[str, list[str]]) -> None:
+        """Take a request whose header names are lowercase already.
+
+        Args:
+            method: e.g. `POST`.
+            url: the absolute target URI.
+            headers: field lines by lowercase name.
+
+        Raises:
+            MissingHttpMethod, MissingUri: an argument is empty.
+            MalformedRequest: the method is no token.
+            InvalidUri: the url is not an absolute http or https URL.
+        """
+        if not method:
+            raise MissingHttpMethod
+        if not url:
+            raise MissingUri
+        if not (method.isascii() and method.isalpha()) and not _METHOD.fullmatch(method):
+            raise MalformedRequest("the method is not one that HTTP allows")
+        self.method = method
+        self.target = parse_target(url)
+        self.headers = headers
+
+    @classmethod
+    def of(cls, method: str, url: str, headers: Iterable[tuple[str, str]]) -> "Request":
+        """Make a request from (name, value) pairs, one a field line, names in any case.
+
+        Raises:
+            MissingHttpMethod, MissingUri, MalformedRequest, InvalidUri: as the constructor does.
+        """
+        lines: dict[str, list[str]] = {}
+        for name, value in headers:
+            if not _NAME.fullmatch(name):
+                raise MalformedRequest("a header name is not one that HTTP allows")
+            lines.setdefault(name.lower(), []).append(value)
+        return cls(method, url, lines)
+
+    def field(self, name: str) -> str | None:
+        """Combine the lines of one field (RFC 9421 section 2.1), or None where the request has none."""
+        lines = self.headers.get(name)
+        if not lines:
+            return None
+        return clean(lines[0]) if len(lines) == 1 else ", ".join(map(clean, lines))
+
+
+def clean(line: str) -> str:
+    """Trim a field line and undo obsolete line folding (RFC 9421 section 2.1, steps 2 and 3).
+
+    Raises:
+        MalformedRequest: it has a line break or a NUL, which no HTTP field can carry.
+    """
+    line = line.strip(" \t")
+    if _LINE_BREAK.search(line) is None:
+        return line
+    line = _OBSOLETE_FOLD.sub(" ", line)
+    if _LINE_BREAK.search(line):
+        raise MalformedRequest("a header value has a line break")
+    return line

@@ -1,0 +1,89 @@
+"""The `Signature-Agent` field: which agent a signature says it is from.
+
+Three forms are in the wild (draft-meunier-http-message-signatures-directory and its IETF successor):
+
+    sig1="https://uid.host"                       a Dictionary; the key names the signature's label
+    sig1=uid.host                                 the same as a token, from older clients
+    "https://uid.host"                            a bare String, from older drafts
+
+Which member belongs to a signature: (1) the covered member keyed to its label; (2) its only covered member; (3) in
+the profile `vestauth` alone, the member keyed to its label. Never simply the first: anybody may have put it there.
+"""
+
+from typing import NamedTuple
+
+from . import fields
+from .common_form import read_common_agent
+from .components import Component
+from .errors import InvalidSignatureAgent
+
+FIELD = "signature-agent"
+
+
+class AgentMember(NamedTuple):
+    """One agent that the field names.
+
+    Attributes:
+        value: a URL, or for a token a host without a scheme.
+        is_token: whether it was a token.
+        parameters: e.g. `{"type": Token("jwks_uri")}`.
+    """
+
+    value: str
+    is_token: bool
+    parameters: fields.Parameters
+
+
+class AgentField(NamedTuple):
+    """The parsed field: members by key, or the one bare string of older drafts."""
+
+    members: dict[str, AgentMember]
+    bare: AgentMember | None
+
+
+def read_agent_field(value: str) -> AgentField:
+    """Read a combined `Signature-Agent` field.
+
+    Raises:
+        InvalidSignatureAgent: it has none of the known forms, or a key is given twice.
+    """
+    common = read_common_agent(value)
+    if common is not None:
+        key, text = common
+        return AgentField({key: AgentMember(text, is_token=False, parameters={})}, None)
+    try:
+        if value.lstrip(" ").startswith('"'):
+            return AgentField({}, _member(fields.parse_item(value)))
+        return AgentField({key: _member(m) for key, m in fields.parse_dictionary(value).items()}, None)
+    except fields.FieldError as error:
+        raise InvalidSignatureAgent(
+            "Signature-Agent is neither a dictionary of strings nor a string"
+        ) from error
+
+
+def _member(member: fields.Member) -> AgentMember:
+    value, parameters = member
+    if isinstance(value, fields.Token):
+        return AgentMember(str(value), is_token=True, parameters=parameters)
+    if isinstance(value, str):
+        return AgentMember(value, is_token=False, parameters=parameters)
+    raise InvalidSignatureAgent("a member of Signature-Agent is neither a string nor a token")
+
+
+def covered_member(field: AgentField, label: str, covered: tuple[Component, ...]) -> AgentMember | None:
+    """Find the member that a signature itself covers (rules 1 and 2), or None.
+
+    Raises:
+        InvalidSignatureAgent: it covers several members, none of them keyed to its label.
+    """
+    parts = [part for part in covered if part.name == FIELD]
+    if not parts:
+        return None
+    if field.bare is not None:
+        return field.bare if any(not part.parameters for part in parts) else None
+    keys = [part.parameters["key"] for part in parts if "key" in part.parameters]
+    if label in keys:
+        return field.members.get(label)
+    if len(keys) > 1:
+        raise InvalidSignatureAgent("the signature covers several agents, none under its own label")
+    return field.members.get(keys[0]) if keys else None
