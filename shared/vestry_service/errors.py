@@ -4,6 +4,8 @@ VestryError (vestry_signatures.errors, which draws the rest of the family)
 └── ServiceError
     ├── KeyTaken, KeyRevoked, KeyInUse           a key that another state of things forbids (409)
     └── NotFound, MethodNotAllowed, BodyTooLarge, MisdirectedRequest, InternalError
+
+StartError stands apart: it is for the person who starts a service, never for a caller.
 """
 
 from typing import ClassVar
@@ -69,3 +71,7 @@ class InternalError(ServiceError):
 
     reason: ClassVar[str] = "INTERNAL_ERROR"
     status = 500
+
+
+class StartError(Exception):
+    """A service cannot start. Its text is one message for the person who starts it, without any secret."""

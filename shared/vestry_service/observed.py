@@ -1,0 +1,31 @@
+"""What is known about one request beyond HTTP: handlers put facts here, the access log reads them."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+
+@dataclass(slots=True)
+class Observed:
+    """Facts for one line of the log. All but `request_id` may stay unknown.
+
+    Attributes:
+        request_id: taken over from the caller or made here; returned as `X-Request-Id`.
+        client_ip: the client's address, as far as trusted proxies tell.
+        outcome, reason: of the verdict (wire contract, sections 1 and 6).
+        uid, kid, authority: whom and what the request was about, once known to be what they claim.
+        cause: why something was not there (an exception's type), for the log alone.
+    """
+
+    request_id: str
+    client_ip: str | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    uid: str | None = None
+    kid: str | None = None
+    authority: str | None = None
+    cause: str | None = None
+
+
+OBSERVED: Final = web.RequestKey("OBSERVED", Observed)

@@ -1,0 +1,137 @@
+"""From a variable's text to a value. Each parser raises ValueError with a sentence that says what is accepted."""
+
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
+from typing import Final, TypeVar
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from vestry_service.requests import Network
+
+T = TypeVar("T")
+_ON: Final = frozenset({"1", "true", "yes", "on"})
+_OFF: Final = frozenset({"0", "false", "no", "off"})
+# Of redis-py's many arguments, those that change no promise of ours (time-outs and retries would).
+_REDIS_ARGUMENTS: Final = frozenset(
+    {"db", "client_name", "max_connections", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile",
+     "ssl_check_hostname", "ssl_ciphers"}
+)  # fmt: skip
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return a parser for whole numbers from `least` to `most`."""
+
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) <= 18 and least <= int(text) <= most):
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+port: Final = whole_number(1, 65535)
+
+
+def switch(text: str) -> bool:
+    """Read `1`, `true`, `yes`, `on` and their opposites."""
+    if text.lower() in _ON:
+        return True
+    if text.lower() in _OFF:
+        return False
+    raise ValueError("must be 1 or 0")
+
+
+def choice(*accepted: str) -> Callable[[str], str]:
+    """Return a parser for one of some words."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in accepted:
+            raise ValueError(f"must be one of {', '.join(accepted)}")
+        return text.lower()
+
+    return parse
+
+
+def listed(item: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
+    """Return a parser for a comma-separated list; empty items are left out, repeated ones kept once."""
+
+    def parse(text: str) -> tuple[T, ...]:
+        parts = [part.strip() for part in text.split(",")]
+        return tuple(dict.fromkeys(item(part) for part in parts if part))
+
+    return parse
+
+
+def choices(*accepted: str) -> Callable[[str], tuple[str, ...]]:
+    """Return a parser for a comma-separated list of at least one of some words."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        found = listed(choice(*accepted))(text)
+        if not found:
+            raise ValueError(f"must name at least one of {', '.join(accepted)}")
+        return found
+
+    return parse
+
+
+def listen_address(text: str) -> str:
+    """Read an IP address or `localhost`, which means the loopback of both families."""
+    if text.lower() == "localhost":
+        return "localhost"
+    try:
+        return str(ip_address(text.strip("[]")))
+    except ValueError:
+        raise ValueError("must be a comma-separated list of IP addresses or localhost") from None
+
+
+def network(text: str) -> Network:
+    """Read an address or a network in CIDR form."""
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise ValueError("must be a comma-separated list of addresses or networks like 10.0.0.0/8") from None
+
+
+def http_url(text: str) -> str:
+    """Read the root of an HTTP service: `http(s)://host[:port]`, returned without a trailing slash."""
+    parts = _split(text, {"http", "https"}, "http://host:port")
+    if parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None:
+        raise ValueError("must be http://host:port or https://host:port and nothing else")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def postgres_url(text: str) -> str:
+    """Read a `postgres://` or `postgresql://` URL."""
+    parts = urlsplit(text)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise ValueError("must be postgresql://user:password@host:port/database")
+    for name, value in parse_qsl(parts.query):
+        if name == "statement_cache_size" and not value.isdecimal():
+            raise ValueError("statement_cache_size must be a whole number (0 behind PgBouncer)")
+    return text
+
+
+def redis_url(text: str) -> str:
+    """Read a `redis://`, `rediss://` or `unix://` URL."""
+    parts = urlsplit(text)
+    if parts.scheme in {"redis+sentinel", "redis+cluster"}:
+        raise ValueError(f"{parts.scheme}:// is not supported yet; use redis://, rediss:// or unix://")
+    if parts.scheme == "unix":
+        if not parts.path.startswith("/"):
+            raise ValueError("must be unix:///path/of/the/socket")
+    else:
+        _split(text, {"redis", "rediss"}, "redis://host:port, rediss://host:port or unix:///path")
+    unknown = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} - _REDIS_ARGUMENTS
+    if unknown:
+        raise ValueError(f"takes no other arguments than {', '.join(sorted(_REDIS_ARGUMENTS))}")
+    return text
+
+
+def _split(text: str, schemes: set[str], form: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(f"must be {form}") from None
+    if parts.scheme not in schemes or not host:
+        raise ValueError(f"must be {form}")
+    return parts

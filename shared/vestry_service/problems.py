@@ -1,0 +1,91 @@
+"""The one function that sends every error (wire contract, section 6).
+
+The facts come from the error's class: reason, status, outcome. The form is
+`{"error": {"status", "code", "message", "reason", "outcome"}}`, which vestauth's clients read, or RFC 9457
+where `Accept` names `application/problem+json` literally. Status decides the headers: 401 says how to sign,
+405 names the methods there are, a passing trouble says when to try again. An unforeseen fault
+says nothing but the request id, under which the log has the rest.
+"""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+from aiohttp import hdrs, web
+
+from vestry_service.errors import MethodNotAllowed
+from vestry_service.observed import OBSERVED
+from vestry_signatures.errors import VestryError
+
+PROBLEM_JSON: Final = "application/problem+json"
+ACCEPT_SIGNATURE: Final = web.AppKey("ACCEPT_SIGNATURE", str)
+# RFC 9421 section 5.1: `created` and `expires` ask for the parameter and so carry no value; `nonce` and
+# `keyid` would have to carry the very value to use, which is the signer's to choose.
+DEFAULT_ACCEPT_SIGNATURE: Final = 'sig1=("@authority");created;expires;alg="ed25519";tag="web-bot-auth"'
+
+
+def render(error: VestryError, request: web.BaseRequest) -> web.Response:
+    """Return the response that tells the caller of `request` about `error`."""
+    as_problem = _wants_problem(request.headers.get(hdrs.ACCEPT, ""))
+    facts = _facts(error, request)
+    return web.Response(
+        status=error.status,
+        body=orjson.dumps(_problem(facts, error) if as_problem else {"error": _vestauth(facts)}),
+        content_type=PROBLEM_JSON if as_problem else "application/json",
+        headers=_headers(error, request),
+    )
+
+
+def _facts(error: VestryError, request: web.BaseRequest) -> dict[str, Any]:
+    facts: dict[str, Any] = {"status": error.status, "message": str(error), "reason": error.reason}
+    if error.outcome is not None:
+        facts["outcome"] = error.outcome
+    if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        facts["message"] = error.text
+        if OBSERVED in request:
+            facts["request_id"] = request[OBSERVED].request_id
+    return facts
+
+
+def _vestauth(facts: dict[str, Any]) -> dict[str, Any]:
+    message = f"[{facts['reason']}] {facts['message']}"
+    return {"status": facts["status"], "code": facts["status"]} | facts | {"message": message}
+
+
+def _problem(facts: dict[str, Any], error: VestryError) -> dict[str, Any]:
+    """RFC 9457 section 4.2.1: with `about:blank` the title is the phrase of the HTTP status."""
+    detail = facts.pop("message")
+    return {"type": "about:blank", "title": HTTPStatus(error.status).phrase, "detail": detail} | facts
+
+
+def _headers(error: VestryError, request: web.BaseRequest) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers[hdrs.WWW_AUTHENTICATE] = "Signature"
+        headers["Accept-Signature"] = _accept_signature(request)
+    if isinstance(error, MethodNotAllowed):
+        headers[hdrs.ALLOW] = ", ".join(sorted(error.allowed))
+    if error.retry_after is not None:
+        headers[hdrs.RETRY_AFTER] = str(error.retry_after)
+    return headers
+
+
+def _accept_signature(request: web.BaseRequest) -> str:
+    if isinstance(request, web.Request):
+        return request.app.get(ACCEPT_SIGNATURE, DEFAULT_ACCEPT_SIGNATURE)
+    return DEFAULT_ACCEPT_SIGNATURE
+
+
+def _wants_problem(accept: str) -> bool:
+    """Tell whether `Accept` names the problem form itself: a wildcard does not."""
+    if "problem+json" not in accept.lower():
+        return False
+    for item in accept.lower().split(","):
+        media_type, *parameters = (part.strip() for part in item.split(";"))
+        if media_type == PROBLEM_JSON:
+            return not any(_is_zero_quality(parameter) for parameter in parameters)
+    return False
+
+
+def _is_zero_quality(parameter: str) -> bool:
+    return parameter.startswith("q=") and parameter[2:].strip("0.") == "" and parameter != "q="

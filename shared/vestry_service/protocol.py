@@ -1,0 +1,115 @@
+"""aiohttp's connection handler, taught to speak as we do where no handler of ours is reached.
+
+What the HTTP parser refuses (an oversized header, a missing or second Host, no HTTP at all) never becomes a
+request: aiohttp answers by itself, in plain text that repeats the offending bytes. Here that answer is replaced
+by our own error form, which repeats nothing, and it is counted and logged like every other.
+
+Time limits, in seconds: a connection that sends no complete head within `KEEPALIVE`, counted from its beginning
+or from its last answer, is closed; a body has `requests.BODY_TIMEOUT`; what a refused caller still sends is
+read and thrown away for `LINGERING`. aiohttp has no limit of its own on reading a head byte by byte below
+`KEEPALIVE`, nor on how slowly a client takes its answer: a gateway in front has.
+"""
+
+from typing import Any, Final
+
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from vestry_service import problems
+from vestry_service.app import LOGGER, METRICS, REQUEST_ID, log_answer, request_id, translate
+from vestry_service.errors import InternalError
+from vestry_service.logging import Logger
+from vestry_service.metrics import Metrics
+from vestry_service.observed import OBSERVED, Observed
+from vestry_signatures.errors import MalformedRequest, VestryError
+
+KEEPALIVE: Final = 75.0  # longer than the 60 s for which common gateways keep their connections to us
+LINGERING: Final = 2.0
+HEADER_BYTES: Final = 16 * 1024  # one header field; the signature headers have a lower limit of their own
+HEADERS: Final = 128
+UNPARSED: Final = "unparsed"
+
+
+class Connection(web.RequestHandler):
+    """One connection; only what is said outside of handlers differs from aiohttp's own."""
+
+    __slots__ = ("_our_logger", "_our_metrics")
+
+    def __init__(
+        self, server: web.Server, *, our_logger: Logger, our_metrics: Metrics, **kwargs: Any
+    ) -> None:
+        super().__init__(server, **kwargs)
+        self._our_logger = our_logger
+        self._our_metrics = our_metrics
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer for the parser (400) or for a fault outside of our middleware (500), then hang up."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("part of an answer is sent already")
+        if isinstance(exc, HttpProcessingError) or status == 400:
+            return self._refusal(MalformedRequest("this is not HTTP as it is spoken here"), request)
+        self._our_logger.error("unforeseen fault outside of a handler", exc_info=exc)
+        return self._refusal(InternalError(), request)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send `resp`; where aiohttp refused before our middleware (an Expect it cannot meet), in our form."""
+        if isinstance(resp, web.HTTPException) and resp.status >= 400:
+            resp = self._refusal(translate(resp), request)
+        return await super().finish_response(request, resp, start_time)
+
+    def _refusal(self, error: VestryError, request: web.BaseRequest) -> web.Response:
+        seen = Observed(request_id(request), request.remote, error.outcome, error.reason)
+        request[OBSERVED] = seen
+        rendered = problems.render(error, request)
+        response = _Nameless(status=rendered.status, body=rendered.body, headers=rendered.headers)
+        response.headers[REQUEST_ID] = seen.request_id
+        response.force_close()
+        self._our_metrics.http.answered("other", UNPARSED, error.status, 0.0)
+        log_answer(self._our_logger, seen, "other", UNPARSED, error.status, 0.0)
+        return response
+
+
+class _Nameless(web.Response):
+    """A response without `Server`: a request that was never routed has no application to see to that."""
+
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        self.headers.popall(hdrs.SERVER, None)
+
+
+class _Listening(web.Server):
+    """aiohttp's server, making connections of ours."""
+
+    def __init__(self, made: web.Server, logger: Logger, metrics: Metrics, **kwargs: Any) -> None:
+        super().__init__(made.request_handler, request_factory=made.request_factory, **kwargs)
+        self._ours: dict[str, Any] = {"our_logger": logger, "our_metrics": metrics, **kwargs}
+
+    def __call__(self) -> Connection:
+        return Connection(self, loop=self._loop, **self._ours)
+
+
+class Runner(web.AppRunner):
+    """Runs an application made by `vestry_service.app.make_app`."""
+
+    async def _make_server(self) -> web.Server:
+        app = self.app
+        return _Listening(
+            await super()._make_server(),
+            app[LOGGER],
+            app[METRICS],
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=KEEPALIVE,
+            lingering_time=LINGERING,
+            max_line_size=HEADER_BYTES,
+            max_field_size=HEADER_BYTES,
+            max_headers=HEADERS,
+        )

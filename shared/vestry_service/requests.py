@@ -1,0 +1,146 @@
+"""What a request says, read with suspicion: its host, its body, its JSON, where it comes from.
+
+1. The host is said once and plainly. HTTP/1.1 parsing refuses none and two; here a missing one is refused for
+   HTTP/1.0 too, and so is a request target that is itself a URL of another host (RFC 9112 section 3.2.2
+   lets it win over Host, so a gateway in front and we could believe different hosts).
+2. A body is counted while it arrives, so its limit holds for chunked bodies too. A content-coded body
+   (gzip and the like) is refused: a few bytes of it can stand for very many, and a digest is over the coded
+   bytes (RFC 9530 section 2).
+3. JSON that two readers could understand differently is refused: a member given twice at any depth, NaN,
+   bytes that are no UTF-8, half a surrogate pair.
+"""
+
+import asyncio
+import json
+from collections.abc import Collection
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any, Final, NoReturn
+
+import orjson
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from vestry_service.errors import BodyTooLarge
+from vestry_signatures.errors import MalformedRequest
+
+Network = IPv4Network | IPv6Network
+BODY_TIMEOUT: Final = 10.0  # seconds for a whole body to arrive
+
+
+def require_plain_host(request: web.Request) -> None:
+    """Raise `MalformedRequest` unless the request says for which host it is, once (1)."""
+    host = request.headers.get(hdrs.HOST)
+    if not host:
+        raise MalformedRequest("the request names no host: send a Host header")
+    target = request.raw_path
+    if target.startswith("/") or target == "*":
+        return
+    authority = target.partition("://")[2].partition("/")[0].partition("?")[0]
+    if authority.lower() != host.lower():
+        raise MalformedRequest("the request target is for another host than the Host header")
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """Return the whole body (2).
+
+    Args:
+        request: whose body has not been read yet.
+        limit: the most bytes taken.
+
+    Raises:
+        BodyTooLarge: it is longer.
+        MalformedRequest: it is content-coded, broken, or does not arrive in time.
+    """
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise MalformedRequest("send the body as it is, without a Content-Encoding")
+    if (request.content_length or 0) > limit:
+        raise BodyTooLarge(limit)
+    content = request.content
+    try:
+        if content.is_eof():
+            body = content.read_nowait()
+        else:
+            async with asyncio.timeout(BODY_TIMEOUT):
+                body = await _read_counting(request, limit)
+    except TimeoutError:
+        raise MalformedRequest(f"the body did not arrive within {BODY_TIMEOUT:.0f} seconds") from None
+    except (HttpProcessingError, web.RequestPayloadError) as error:
+        raise MalformedRequest("the body cannot be read") from error
+    if len(body) > limit:
+        raise BodyTooLarge(limit)
+    return body
+
+
+async def _read_counting(request: web.Request, limit: int) -> bytes:
+    body = bytearray()
+    while chunk := await request.content.readany():
+        body += chunk
+        if len(body) > limit:
+            raise BodyTooLarge(limit)
+    return bytes(body)
+
+
+def parse_json_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object that `body` is; raise `MalformedRequest` where it is none, or ambiguous (3)."""
+    try:
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_without_doubles, parse_constant=_no_constant
+        )
+        if b"\\u" in body:
+            orjson.loads(body)  # refuses half a surrogate pair, which nobody could encode again
+    except (ValueError, RecursionError):
+        raise MalformedRequest("the body must be JSON, every member given once") from None
+    if not isinstance(value, dict):
+        raise MalformedRequest("the body must be a JSON object")
+    return value
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is given twice")
+    return members
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def client_ip(request: web.BaseRequest, trusted: Collection[Network]) -> str:
+    """Return the client's address: the rightmost one in `X-Forwarded-For` that no trusted proxy has.
+
+    Args:
+        request: from the client or a proxy.
+        trusted: networks of proxies. From anybody else the header is not read at all.
+    """
+    peer = request.remote or ""
+    if not trusted or not _is_trusted(peer, trusted):
+        return peer
+    hops = ",".join(request.headers.getall(hdrs.X_FORWARDED_FOR, [])).split(",")
+    client = peer
+    for hop in reversed(hops):
+        address = _address(hop.strip())
+        if address is None:
+            break
+        client = str(address)
+        if not _is_trusted(client, trusted):
+            break
+    return client
+
+
+def _is_trusted(address: str, trusted: Collection[Network]) -> bool:
+    known = _address(address)
+    return known is not None and any(known in network for network in trusted)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """Read an address, also in brackets, with a port or as IPv4 in IPv6; None where it is none."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
