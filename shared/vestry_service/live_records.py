@@ -1,0 +1,91 @@
+"""What the store knows of a key and of itself: live records, memory marks, and the names they have.
+
+Redis holds three kinds of keys (wire contract, section 7). `TT` is the first two characters of the kid;
+the braces make it a hash tag, so the three keys of one signature share a slot of a Redis Cluster while
+the fleet spreads over all of them.
+
+    n{TT} + 16 raw bytes   a spent nonce: `1`
+    k{TT} + kid            the live record of a key: what Postgres says of it now
+    g{TT}                  the memory mark: since when, and on which server, every nonce is remembered
+
+A live record is one line of ASCII with single blanks between its fields, the agent's version first, so that
+the registrar's script (which must refuse an older version) reads it without knowing the rest:
+
+    7 agent-4b94c0ffee4b94c0ffee4b94 active 0 0 JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs
+
+The kid is not repeated in it: it is the key's name. A memory mark is `since`, a blank and the run id.
+"""
+
+from typing import NamedTuple
+
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+TAGS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
+"""Every `TT` there can be: 4096 pairs of base64url characters (RFC 4648 section 5)."""
+
+
+class LiveRecord(NamedTuple):
+    """What a kid stands for now, as the registrar last read it from Postgres.
+
+    Attributes:
+        version: the agent's version; raised by every change of the agent's keys or state.
+        uid: `agent-…` (or `tool-…`).
+        kid: RFC 7638 thumbprint of the key.
+        state: one word, e.g. `active`, `revoked`, `suspended`.
+        not_before, not_after: Unix seconds; 0 means no bound.
+        x: the public key, base64url (RFC 8037).
+    """
+
+    version: int
+    uid: str
+    kid: str
+    state: str
+    not_before: int
+    not_after: int
+    x: str
+
+    def encode(self) -> bytes:
+        """Return the line that Redis keeps. Raises ValueError for a field that is empty or has a blank."""
+        words = (self.uid, self.state, self.x)
+        if not all(words) or any(word.split() != [word] for word in words):
+            raise ValueError("a field of a live record is empty or has a blank in it")
+        line = f"{self.version} {self.uid} {self.state} {self.not_before} {self.not_after} {self.x}"
+        return line.encode("ascii")
+
+    @classmethod
+    def decode(cls, kid: str, line: bytes) -> "LiveRecord":
+        """Read the line kept under `kid`. Raises ValueError for anything `encode` does not write."""
+        version, uid, state, not_before, not_after, x = line.decode("ascii").split(" ")
+        return cls(int(version), uid, kid, state, int(not_before), int(not_after), x)
+
+
+class Mark(NamedTuple):
+    """A memory mark: the server with this run id remembers every nonce spent at or after `since` (Unix seconds)."""
+
+    since: int
+    run_id: str
+
+    def encode(self) -> bytes:
+        """Return the bytes that Redis keeps under each `g{TT}`."""
+        return f"{self.since} {self.run_id}".encode("ascii")
+
+    @classmethod
+    def decode(cls, value: bytes) -> "Mark":
+        """Read the bytes of a `g{TT}`. Raises ValueError for anything `encode` does not write."""
+        since, run_id = value.decode("ascii").split(" ")
+        return cls(int(since), run_id)
+
+
+def nonce_key(kid: str, digest: bytes) -> bytes:
+    """Name the key that a spent nonce occupies; `digest` is 16 bytes (see `replay.nonce_digest`)."""
+    return b"n{%b}%b" % (kid[:2].encode(), digest)
+
+
+def record_key(kid: str) -> bytes:
+    """Name the key of a kid's live record."""
+    return f"k{{{kid[:2]}}}{kid}".encode()
+
+
+def mark_key(kid: str) -> bytes:
+    """Name the key of the memory mark that counts for `kid`; a tag alone will do."""
+    return f"g{{{kid[:2]}}}".encode()

@@ -1,0 +1,135 @@
+"""The one round trip: has this signature been used before, and does its key still stand?
+
+After a signature is proven, and never before (or anyone could burn another's nonces or fill the store),
+one trip to the primary of Redis answers three questions at once (wire contract, section 7):
+
+    SET n{TT}… 1 NX EX life   was this nonce new?                          -> Answer.fresh
+    GET k{TT}…                what does the kid stand for now?             -> Answer.record
+    GET g{TT}                 would the store know, had it been spent?     -> Answer.remembered
+
+The store remembers a nonce for as long as its signature could pass anywhere: until `expires`, plus the
+clock skew that a verifier allows after it, plus the same again for verifiers whose clocks differ.
+
+How a caller reads an `Answer` (all of this is the caller's business, in this order):
+
+1. `fresh` is False, or `record` says revoked or suspended: definitive. Refuse, whatever else is said.
+2. `remembered` is False: this signature cannot be judged, since the nonces of its time may be gone.
+   `ReplayStoreUnavailable`; the caller signs anew.
+3. `record` is None: nobody knows here. Ask the registrar, which rereads Postgres and writes the record;
+   the nonce is spent by then, so use its answer, or `recheck`.
+4. Only then may the signature pass, if `record` names the very uid that was claimed and is within its bounds.
+
+`ReplayStoreUnavailable` from any method means that the outcome is unknown. The nonce may be spent or not:
+trying the same claim again could make an honest caller look like a thief, so nothing here ever does.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from math import ceil
+from typing import NamedTuple, Protocol
+
+from vestry_service.live_records import LiveRecord, Mark
+
+
+class Claim(NamedTuple):
+    """One use of one proven signature.
+
+    Attributes:
+        kid: thumbprint of the key that signed.
+        digest: 16 bytes, from `nonce_digest`, or from `base_digest` where there is no nonce.
+        expires, created: the signature's own parameters, Unix seconds.
+    """
+
+    kid: str
+    digest: bytes
+    expires: int
+    created: int
+
+
+class Answer(NamedTuple):
+    """What the store says to one claim.
+
+    Attributes:
+        fresh: nobody spent this nonce under this kid before (always True where none was spent).
+        record: the live record, None where the store has none that can be read.
+        remembered: the memory mark is there, names the server that answered, and began strictly before
+            the signature's `created`.
+    """
+
+    fresh: bool
+    record: LiveRecord | None
+    remembered: bool
+
+
+class ReplayStore(Protocol):
+    """The verifying side of the store. Every method raises `ReplayStoreUnavailable` within 250 ms."""
+
+    async def spend(self, claims: Sequence[Claim], now: int) -> list[Answer]:
+        """Spend every claim, and say of each what the store knows; in the order given.
+
+        `now` is in Unix seconds. Two claims with one nonce and one kid: the first is fresh, the second is not.
+        Raises ValueError when there is no claim: nothing asked must not read as nothing wrong.
+        """
+        ...
+
+    async def look(self, kid: str) -> LiveRecord | None:
+        """Read the live record of a kid (for a process that has not parsed its key yet)."""
+        ...
+
+    async def recheck(self, claims: Sequence[Claim]) -> list[Answer]:
+        """Answer as `spend` does, spending nothing; `fresh` is True. Raises ValueError without a claim."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let what is in flight finish, then hang up."""
+        ...
+
+
+def nonce_digest(kid: str, nonce: str) -> bytes:
+    """Return the 16 bytes under which a nonce of `kid` is spent. The same nonce of two keys is two nonces."""
+    return _digest(b"vestry nonce", kid, nonce.encode())
+
+
+def base_digest(kid: str, signature_base: bytes) -> bytes:
+    """Return the 16 bytes spent for a signature without a nonce.
+
+    Its signature base (RFC 9421 section 2.5) is taken and not the signature itself, since an ECDSA signature
+    (r, s) has a twin (r, -s) that verifies just as well.
+    """
+    return _digest(b"vestry base", kid, signature_base)
+
+
+def _digest(domain: bytes, kid: str, rest: bytes) -> bytes:
+    # The kid goes in with its length before it: no two (kid, rest) pairs feed the same bytes.
+    name = kid.encode()
+    return blake2b(b"%d:%b%b" % (len(name), name, rest), digest_size=16, person=domain).digest()
+
+
+def nonce_life(claim: Claim, now: float, clock_skew: int) -> int:
+    """Return for how many seconds a claim must be remembered; at least 1."""
+    return max(1, ceil(claim.expires - now + 2 * clock_skew))
+
+
+def judge(claim: Claim, fresh: bool, line: bytes | None, mark: bytes | None, run_id: str) -> Answer:
+    """Make an answer out of what the keys hold and the run id of the server that said so."""
+    return Answer(fresh, read_record(claim.kid, line), _remembers(mark, run_id, claim.created))
+
+
+def read_record(kid: str, line: bytes | None) -> LiveRecord | None:
+    """Read a live record; one that cannot be read counts as missing, so that the registrar writes it anew."""
+    if line is None:
+        return None
+    try:
+        return LiveRecord.decode(kid, line)
+    except ValueError:
+        return None
+
+
+def _remembers(value: bytes | None, run_id: str, created: int) -> bool:
+    if value is None:
+        return False
+    try:
+        mark = Mark.decode(value)
+    except ValueError:
+        return False
+    return mark.run_id == run_id and mark.since < created

@@ -1,0 +1,112 @@
+"""The store without Redis: an honest stand-in for tests, and for tools that need no server.
+
+`MemoryServer` plays the Redis server: keys with an end, a run id, and the accidents that befall a server.
+`MemoryReplayStore` is the verifier's side of it; the registrar's is in `vestry_registrar.live_store_memory`. They
+use the names and formats of the real ones, and one contract test runs over both.
+"""
+
+from collections.abc import Callable, Sequence
+from math import inf
+
+from vestry_service.live_records import LiveRecord, mark_key, nonce_key, record_key
+from vestry_service.replay import Answer, Claim, judge, nonce_life, read_record
+from vestry_signatures.errors import ReplayStoreUnavailable
+
+
+class MemoryServer:
+    """Keys, the times when they end, and a process that can die.
+
+    Attributes:
+        run_id: of the process that runs now.
+        role, aof_enabled, maxmemory_policy, promoted, standalone: what it says of itself; a test may set them.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Take the clock (Unix seconds) by which keys end."""
+        self._clock = clock
+        self._keys: dict[bytes, tuple[bytes, float]] = {}
+        self._starts = 0
+        self._away = False
+        self.role = "master"
+        self.aof_enabled = True
+        self.maxmemory_policy = "noeviction"
+        self.promoted = False
+        self.standalone = True
+        self.restart(whole=True)
+
+    def fail(self) -> None:
+        """Go out of reach, until `heal`."""
+        self._away = True
+
+    def heal(self) -> None:
+        """Come back with everything in place."""
+        self._away = False
+
+    def forget(self) -> None:
+        """Lose every key, as by FLUSHALL."""
+        self._keys.clear()
+
+    def restart(self, *, whole: bool) -> None:
+        """Start anew under another run id: with every key when `whole`, with none otherwise."""
+        self._starts += 1
+        self.run_id = f"{self._starts:040x}"
+        if not whole:
+            self.forget()
+
+    def reach(self) -> None:
+        """Raise ReplayStoreUnavailable while the server is out of reach."""
+        if self._away:
+            raise ReplayStoreUnavailable
+
+    def get(self, key: bytes) -> bytes | None:
+        value, end = self._keys.get(key, (None, inf))
+        return value if self._clock() < end else None
+
+    def put(self, key: bytes, value: bytes, end: float = inf) -> None:
+        """Set a key that lives until `end` (Unix seconds)."""
+        self._keys[key] = (value, end)
+
+    def put_new(self, key: bytes, life: float) -> bool:
+        """Set a key for `life` seconds if it is not there; say whether it was new."""
+        new = self.get(key) is None
+        if new:
+            self.put(key, b"1", self._clock() + life)
+        return new
+
+
+class MemoryReplayStore:
+    """`ReplayStore` on a `MemoryServer`."""
+
+    def __init__(self, server: MemoryServer, clock_skew: int) -> None:
+        """Take the server, shared with whoever writes to it, and the clock skew in seconds."""
+        self._server = server
+        self._clock_skew = clock_skew
+
+    async def spend(self, claims: Sequence[Claim], now: int) -> list[Answer]:
+        self._reach(claims)
+        return [self._answer(claim, self._spend(claim, now)) for claim in claims]
+
+    async def recheck(self, claims: Sequence[Claim]) -> list[Answer]:
+        self._reach(claims)
+        return [self._answer(claim, fresh=True) for claim in claims]
+
+    async def look(self, kid: str) -> LiveRecord | None:
+        self._server.reach()
+        return read_record(kid, self._server.get(record_key(kid)))
+
+    async def aclose(self) -> None:
+        """Do nothing: there is no connection."""
+
+    def _reach(self, claims: Sequence[Claim]) -> None:
+        if not claims:
+            raise ValueError("no claim to ask about")
+        self._server.reach()
+
+    def _spend(self, claim: Claim, now: int) -> bool:
+        key = nonce_key(claim.kid, claim.digest)
+        return self._server.put_new(key, nonce_life(claim, now, self._clock_skew))
+
+    def _answer(self, claim: Claim, fresh: bool) -> Answer:
+        line = self._server.get(record_key(claim.kid))
+        mark = self._server.get(mark_key(claim.kid))
+        return judge(claim, fresh, line, mark, self._server.run_id)

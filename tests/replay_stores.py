@@ -1,0 +1,155 @@
+"""The replay store for tests: fake and real behind one handle, and a wire between them that can be cut."""
+
+import asyncio
+import re
+import shutil
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from typing import Protocol
+
+from redis import Redis
+
+from stores import ValkeyServer
+from vestry_registrar.live_store import LiveStore, RedisLiveStore
+from vestry_registrar.live_store_memory import MemoryLiveStore
+from vestry_service.live_records import LiveRecord
+from vestry_service.replay import Claim, ReplayStore, nonce_digest
+from vestry_service.replay_memory import MemoryReplayStore, MemoryServer
+from vestry_service.replay_redis import RedisReplayStore
+
+CLOCK_SKEW = 60
+KEY_RECORD_TTL = 300
+ALICE = "JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs"
+BOB = "poqkLGiymh_W0uP6PZFw-dvez3QJT5SolqXBCW38r0U"
+
+_nonces = count()
+
+
+class Server(Protocol):
+    """A store's server and what can happen to it."""
+
+    def fail(self) -> None: ...
+    def heal(self) -> None: ...
+    def forget(self) -> None: ...
+    def restart(self, *, whole: bool) -> None: ...
+    def get(self, key: bytes) -> bytes | None: ...
+    def put(self, key: bytes, value: bytes) -> None: ...
+
+
+class RealServer:
+    """A Valkey that a test may ill-treat."""
+
+    def __init__(self, valkey: ValkeyServer) -> None:
+        self.valkey = valkey
+
+    def fail(self) -> None:
+        self.valkey.pause()
+
+    def heal(self) -> None:
+        self.valkey.resume()
+
+    def forget(self) -> None:
+        self.valkey.flush()
+
+    def restart(self, *, whole: bool) -> None:
+        self.valkey.kill()
+        if not whole:
+            shutil.rmtree(self.valkey.folder)
+        self.valkey.start()
+
+    def get(self, key: bytes) -> bytes | None:
+        with Redis.from_url(self.valkey.url) as client:
+            value: bytes | None = client.get(key)
+        return value
+
+    def put(self, key: bytes, value: bytes) -> None:
+        with Redis.from_url(self.valkey.url) as client:
+            client.set(key, value)
+
+
+@dataclass
+class Stores:
+    """Both sides of one store, and its server."""
+
+    replay: ReplayStore
+    live: LiveStore
+    server: Server
+
+    async def run_id(self) -> str:
+        return (await self.live.server()).run_id
+
+
+def fake_stores(clock: Callable[[], float] = time.time) -> Stores:
+    server = MemoryServer(clock)
+    live = MemoryLiveStore(server, KEY_RECORD_TTL, clock)
+    return Stores(MemoryReplayStore(server, CLOCK_SKEW), live, server)
+
+
+@asynccontextmanager
+async def real_stores(valkey: ValkeyServer) -> AsyncIterator[Stores]:
+    replay = RedisReplayStore(valkey.url, CLOCK_SKEW)
+    live = RedisLiveStore(valkey.url, KEY_RECORD_TTL, time.time)
+    try:
+        yield Stores(replay, live, RealServer(valkey))
+    finally:
+        await replay.aclose()
+        await live.aclose()
+
+
+def now() -> int:
+    return int(time.time())
+
+
+def claim(kid: str = ALICE, nonce: str | None = None, created: int | None = None) -> Claim:
+    """Claim a nonce, a new one unless told which, of a signature that lives for five minutes."""
+    created = now() if created is None else created
+    return Claim(kid, nonce_digest(kid, nonce or f"nonce-{next(_nonces)}"), created + 300, created)
+
+
+def record(version: int = 1, kid: str = ALICE, state: str = "active") -> LiveRecord:
+    return LiveRecord(version, "agent-4b94c0ffee4b94c0ffee4b94", kid, state, 0, 0, kid)
+
+
+class Wire:
+    """A wire to a Valkey, with an ear on it: counts the scripts called, and can lose the replies."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.calls = 0
+        self.lose_replies = False
+
+
+@asynccontextmanager
+async def wire_to(valkey: ValkeyServer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Wire]:
+    """Put a loopback TCP port, with TLS where asked for, in front of a Valkey."""
+    wire = Wire()
+    path = valkey.url.removeprefix("unix://")
+
+    async def forth(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while sent := await reader.read(65536):
+            wire.calls += len(re.findall(rb"\r\nEVAL(?:SHA)?\r\n", sent))
+            writer.write(sent)
+        writer.close()
+
+    async def back(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while reply := await reader.read(65536):
+            if wire.lose_replies:
+                break
+            writer.write(reply)
+        writer.close()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            there_reader, there_writer = await asyncio.open_unix_connection(path)
+            await asyncio.gather(forth(reader, there_writer), back(there_reader, writer))
+
+    server = await asyncio.start_server(carry, "127.0.0.1", 0, ssl=tls)
+    port = server.sockets[0].getsockname()[1]
+    wire.url = f"{'rediss' if tls else 'redis'}://127.0.0.1:{port}"
+    async with server:
+        yield wire
+        server.close()

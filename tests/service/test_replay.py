@@ -1,0 +1,221 @@
+"""What every replay store promises: one contract, over the fake and over a real Valkey."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from redis import Redis
+
+from replay_stores import ALICE, BOB, Stores, claim, fake_stores, now, real_stores, record
+from stores import ValkeyServer
+from vestry_service.live_records import Mark, mark_key, record_key
+from vestry_service.replay import Claim, base_digest, nonce_digest
+from vestry_signatures.errors import ReplayStoreUnavailable
+
+
+@pytest.fixture(params=["fake", "valkey"])
+async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
+    """Both sides of an empty store that nothing bad happens to."""
+    if request.param == "fake":
+        yield fake_stores()
+    else:
+        async with real_stores(request.getfixturevalue("valkey")) as real:
+            yield real
+
+
+@pytest.fixture(params=["fake", "valkey"])
+async def fragile(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
+    """Both sides of an empty store whose server the test may ill-treat."""
+    if request.param == "fake":
+        yield fake_stores()
+    else:
+        async with real_stores(request.getfixturevalue("own_valkey")) as real:
+            yield real
+
+
+async def fresh(stores: Stores, one: Claim) -> bool:
+    [answer] = await stores.replay.spend([one], now())
+    return answer.fresh
+
+
+async def test_a_nonce_counts_once(stores: Stores) -> None:
+    """The second use of a signature is a replay, and so is every later one."""
+    one = claim()
+    assert [await fresh(stores, one) for _ in range(3)] == [True, False, False]
+
+
+async def test_forty_at_once(stores: Stores) -> None:
+    """Of forty uses of one signature at the same moment, exactly one is the first."""
+    one = claim()
+    assert sum(await asyncio.gather(*(fresh(stores, one) for _ in range(40)))) == 1
+
+
+async def test_another_key_has_its_own_nonces(stores: Stores) -> None:
+    """Nobody can use up another's nonce by signing with it."""
+    assert await fresh(stores, claim(ALICE, "shared"))
+    assert await fresh(stores, claim(BOB, "shared"))
+
+
+async def test_answers_come_in_the_order_of_the_claims(stores: Stores) -> None:
+    """Several signatures of one request are told apart; the same one twice in it is a replay."""
+    await stores.live.write([record(kid=BOB)])
+    alice, bob = claim(ALICE), claim(BOB)
+    answers = await stores.replay.spend([alice, bob, alice], now())
+    assert [answer.fresh for answer in answers] == [True, True, False]
+    assert [answer.record for answer in answers] == [None, record(kid=BOB), None]
+
+
+async def test_nothing_asked_is_not_nothing_wrong(stores: Stores) -> None:
+    """A request without a claim cannot pass by an empty list of answers."""
+    with pytest.raises(ValueError, match="no claim"):
+        await stores.replay.spend([], now())
+    with pytest.raises(ValueError, match="no claim"):
+        await stores.replay.recheck([])
+
+
+async def test_the_live_record_comes_along(stores: Stores) -> None:
+    """A change of the record is seen by the very next claim."""
+    assert (await stores.replay.spend([claim()], now()))[0].record is None
+    for written in (record(1), record(2, state="revoked")):
+        await stores.live.write([written])
+        assert (await stores.replay.spend([claim()], now()))[0].record == written
+
+
+async def test_recheck_spends_nothing(stores: Stores) -> None:
+    """Asking again what the record says leaves the nonce as it was."""
+    one = claim()
+    await stores.live.write([record()])
+    [answer] = await stores.replay.recheck([one])
+    assert (answer.fresh, answer.record) == (True, record())
+    assert await fresh(stores, one)
+    [answer] = await stores.replay.recheck([one])
+    assert answer.fresh
+
+
+async def test_look(stores: Stores) -> None:
+    """A process that knows nothing yet reads the record of a kid, or learns that there is none."""
+    await stores.live.write([record()])
+    assert await stores.replay.look(ALICE) == record()
+    assert await stores.replay.look(BOB) is None
+
+
+async def test_a_record_nobody_can_read_is_missing(stores: Stores) -> None:
+    """A damaged record costs a question to the registrar, which heals it; its neighbours notice nothing."""
+    stores.server.put(record_key(ALICE), b"\xff\x00 damaged")
+    await stores.live.write([record(kid=BOB)])
+    alice, bob = await stores.replay.spend([claim(ALICE), claim(BOB)], now())
+    assert (alice.record, bob.record) == (None, record(kid=BOB))
+    await stores.live.write([record()])
+    assert await stores.replay.look(ALICE) == record()
+
+
+async def test_remembered_since(stores: Stores) -> None:
+    """Only a signature made strictly after the store's memory began can be judged."""
+    await stores.live.set_marks(Mark(1000, await stores.run_id()))
+    claims = [claim(created=1001), claim(created=1000), claim(created=999)]
+    assert [answer.remembered for answer in await stores.replay.spend(claims, 1000)] == [True, False, False]
+    assert [answer.remembered for answer in await stores.replay.recheck(claims)] == [True, False, False]
+
+
+@pytest.mark.parametrize("mark", [b"0 somebody-else", b"0", b"", b"zero run", b"\xff\xff"])
+async def test_a_mark_of_another_server_counts_for_nothing(stores: Stores, mark: bytes) -> None:
+    """What another server remembers, or nobody can read, says nothing about this one."""
+    stores.server.put(mark_key(ALICE), mark)
+    [answer] = await stores.replay.spend([claim()], now())
+    assert not answer.remembered
+
+
+async def test_a_store_without_a_mark_remembers_nothing(stores: Stores) -> None:
+    """An empty store lets nothing pass."""
+    [answer] = await stores.replay.spend([claim()], now())
+    assert not answer.remembered
+
+
+async def test_flushed(fragile: Stores) -> None:
+    """A store that was emptied may have seen every nonce before: nothing passes until it is marked anew."""
+    run_id = await fragile.run_id()
+    await fragile.live.set_marks(Mark(0, run_id))
+    await fragile.live.write([record()])
+    used = claim()
+    await fragile.replay.spend([used], now())
+    fragile.server.forget()
+    [answer] = await fragile.replay.spend([used], now())
+    assert answer.fresh  # the nonce is gone …
+    assert not answer.remembered  # … and it is told
+    assert answer.record is None
+    await fragile.live.set_marks(Mark(now() - 1, run_id))
+    [answer] = await fragile.replay.spend([claim()], now())
+    assert answer.remembered
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_restarted(fragile: Stores, whole: bool) -> None:
+    """A server that started anew is not believed, whatever it kept, until the mark names its new run id."""
+    await fragile.live.set_marks(Mark(0, await fragile.run_id()))
+    used = claim()
+    assert (await fragile.replay.spend([used], now()))[0].remembered
+    fragile.server.restart(whole=whole)
+    assert not (await fragile.replay.spend([claim()], now()))[0].remembered
+    await fragile.live.set_marks(Mark(0, await fragile.run_id()))
+    [again, other] = await fragile.replay.spend([used, claim()], now())
+    assert again.fresh is not whole
+    assert other.fresh
+    assert other.remembered
+
+
+async def test_away(fragile: Stores) -> None:
+    """A store that does not answer is a 503 at once, never a replay; and what comes after it is as always."""
+    assert await fresh(fragile, claim())
+    fragile.server.fail()
+    started = time.monotonic()
+    questions = (
+        fragile.replay.spend([claim()], now()),
+        fragile.replay.recheck([claim()]),
+        fragile.replay.look(ALICE),
+    )
+    outcomes = await asyncio.gather(*questions, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [ReplayStoreUnavailable] * 3
+    assert time.monotonic() - started < 0.4
+    fragile.server.heal()
+    assert await fresh(fragile, claim())
+
+
+async def test_a_fake_forgets_in_time() -> None:
+    """A nonce is kept until its signature has expired by every clock: expires + 2 x CLOCK_SKEW, no longer."""
+    times = [1000.0]
+    stores = fake_stores(lambda: times[0])
+    one = claim(created=1000)
+    assert (await stores.replay.spend([one], 1000))[0].fresh
+    times[0] = 1000 + 300 + 2 * 60 - 1
+    assert not (await stores.replay.spend([one], int(times[0])))[0].fresh
+    times[0] += 1
+    assert (await stores.replay.spend([one], int(times[0])))[0].fresh
+
+
+async def test_nonce_life_in_valkey(valkey: ValkeyServer) -> None:
+    """The real store gives a nonce the same life, and never less than a second."""
+    async with real_stores(valkey) as stores:
+        await stores.replay.spend([claim(created=1000)], 1000)
+        await stores.replay.spend([claim(BOB, created=1000)], 5000)
+    with Redis.from_url(valkey.url) as client:
+        [alice] = client.keys(f"n{{{ALICE[:2]}}}*")
+        [bob] = client.keys(f"n{{{BOB[:2]}}}*")
+        assert 415 <= client.ttl(alice) <= 420
+        assert 0 <= client.ttl(bob) <= 1
+
+
+def test_digests() -> None:
+    """Sixteen bytes, other ones for another kid, another nonce, another kind; lengths cannot be shifted."""
+    digests = [
+        nonce_digest(ALICE, "one"),
+        nonce_digest(ALICE, "two"),
+        nonce_digest(BOB, "one"),
+        nonce_digest("ab", "c"),
+        nonce_digest("a", "bc"),
+        base_digest(ALICE, b"one"),
+        base_digest(BOB, b"one"),
+    ]
+    assert {len(digest) for digest in digests} == {16}
+    assert len(set(digests)) == len(digests)
+    assert nonce_digest(ALICE, "one") == digests[0]
