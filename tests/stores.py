@@ -17,7 +17,7 @@ _HASTY = {"fsync": "off", "full_page_writes": "off"}
 _numbers = itertools.count(1)
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     """Every living process below `pid`."""
     rows = subprocess.check_output(["ps", "-axo", "pid=,ppid="], text=True).splitlines()
     parents = {int(child): int(parent) for child, parent in (row.split() for row in rows)}
@@ -49,7 +49,7 @@ class PostgresServer(Postgres):
     def kill(self) -> None:
         """`kill -9` of the server and of every one of its processes, at once."""
         if self.process is not None:
-            for pid in [self.process.pid, *_descendants(self.process.pid)]:
+            for pid in [self.process.pid, *descendants(self.process.pid)]:
                 os.kill(pid, signal.SIGKILL)
         super().kill()
 
@@ -63,7 +63,7 @@ class PostgresServer(Postgres):
 
     def _send_all(self, number: signal.Signals) -> None:
         assert self.process is not None
-        for pid in [self.process.pid, *_descendants(self.process.pid)]:
+        for pid in [self.process.pid, *descendants(self.process.pid)]:
             os.kill(pid, number)
 
 

@@ -11,6 +11,7 @@ One user at a time: the lock is an flock(2), which the stores inherit. So it is 
 them is gone, not merely when we are; a lock that we hold proves that no store works on this data.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -46,6 +47,7 @@ class DataDir:
         self, path: Path, *, patience: float = 30, tell: Callable[[str], None] | None = None
     ) -> None:
         self.path = path.absolute()
+        self._outside: list[Path] = []
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -65,6 +67,9 @@ class DataDir:
 
     def close(self) -> None:
         """Let go of the folder. Stores that still run keep it taken."""
+        for folder in self._outside:
+            with contextlib.suppress(OSError):  # somebody still listens there
+                folder.rmdir()
         os.close(self.lock)
 
     def _take(self, patience: float, tell: Callable[[str], None] | None) -> None:
@@ -135,6 +140,7 @@ class DataDir:
             folder = Path(tempfile.gettempdir()) / f"vestry-{digest}"
             if len(os.fsencode(folder)) + LONGEST_SOCKET_NAME > LONGEST_SOCKET_PATH:
                 folder = Path("/tmp") / folder.name  # noqa: S108 - private, and checked just below
+            self._outside.append(folder)
         folder.mkdir(mode=0o700, exist_ok=True)
         _refuse_foreign(folder, owner)
         owner.give(folder)

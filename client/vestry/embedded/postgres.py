@@ -15,15 +15,15 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from vestry.embedded.data_dir import DataDir
 from vestry.embedded.errors import CannotStart
-from vestry.embedded.process import Process, last_lines, launch_command
+from vestry.embedded.process import Process, launch_command
 from vestry.embedded.programs import Programs, find_programs
+from vestry.embedded.store import Store
 
 OWNER = DATABASE = "vestry"
 
@@ -36,7 +36,7 @@ _SETTINGS = {
 }
 
 
-class Postgres:
+class Postgres(Store):
     """An embedded Postgres server.
 
     Args:
@@ -46,6 +46,7 @@ class Postgres:
     """
 
     name = "postgres"
+    _patience = 20
 
     def __init__(
         self,
@@ -54,14 +55,11 @@ class Postgres:
         programs: Programs | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> None:
-        self._data_dir = data_dir
-        self.cluster = data_dir.path / "postgres"
-        self.log = data_dir.path / "postgres.log"
+        super().__init__(data_dir)
         self._programs = programs or find_programs(data_dir)
-        self._sockets = data_dir.socket_folder("postgres", self._programs.identity)
+        self._sockets = data_dir.socket_folder(self.name, self._programs.identity)
         self._password = data_dir.secret("postgres.password", self._programs.identity)
         self._settings = {**_SETTINGS, "unix_socket_directories": str(self._sockets), **(settings or {})}
-        self.process: Process | None = None
 
     @property
     def url(self) -> str:
@@ -75,71 +73,36 @@ class Postgres:
         )
 
     @property
-    def running(self) -> bool:
-        return self.process is not None and self.process.running
+    def _pid_file(self) -> Path:
+        return self.folder / "postmaster.pid"
 
-    def start(self, patience: float = 60) -> None:
-        """Serve; make the cluster first if there is none.
-
-        Args:
-            patience: seconds until it must accept connections; a recovery after a crash takes some.
-
-        Raises:
-            CannotStart: it did not come up, or the cluster is of another major version.
-        """
-        if self.cluster.exists():
+    def _prepare(self) -> None:
+        if self.folder.exists():
             self._refuse_other_major()
         else:
             self._make_cluster()
         self._pid_file.unlink(missing_ok=True)
-        self.process = self._spawn()
-        self._await_ready(self.process, time.monotonic() + patience)
-
-    def stop(self, patience: float = 20) -> None:
-        """Stop in an orderly way ("fast": who is connected is cut off)."""
-        if self.process is not None:
-            self.process.stop(patience)
-            self.process = None
-
-    def kill(self) -> None:
-        """Let it die as by `kill -9`; its data is as after a power cut."""
-        if self.process is not None:
-            self.process.kill()
-            self.process = None
-
-    @property
-    def _pid_file(self) -> Path:
-        return self.cluster / "postmaster.pid"
 
     def _spawn(self) -> Process:
         settings = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         with self.log.open("wb") as output:
             return Process(
-                [self._programs / "postgres", "-D", str(self.cluster), *settings],
+                [self._programs / "postgres", "-D", str(self.folder), *settings],
                 output=output,
+                # "Fast": who is connected is cut off, and everything is written.
                 stop_signal=signal.SIGINT,
                 identity=self._programs.identity,
                 environ=_environ(),
                 keep_open=[self._data_dir.lock],
             )
 
-    def _await_ready(self, process: Process, deadline: float) -> None:
-        while not self._says_ready(process.pid):
-            if not process.running:
-                process.reap()
-                raise CannotStart("Postgres stopped while it was starting", last_lines(self.log))
-            if time.monotonic() > deadline:
-                process.kill()
-                raise CannotStart("Postgres did not become ready in time", last_lines(self.log))
-            time.sleep(0.01)
-
-    def _says_ready(self, pid: int) -> bool:
+    def _is_ready(self, process: Process) -> bool:
         """Read what `pg_ctl --wait` reads: line 1 of the file is the process, line 8 its state."""
         try:
             lines = self._pid_file.read_text().splitlines()
         except FileNotFoundError:
             return False
-        return len(lines) >= 8 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"
+        return len(lines) >= 8 and lines[0].strip() == str(process.pid) and lines[7].strip() == "ready"
 
     def _make_cluster(self) -> None:
         unfinished = self._data_dir.path / "postgres.unfinished"
@@ -160,7 +123,7 @@ class Postgres:
             ["postgres", "--single", "-D", str(unfinished), "-c", "log_min_messages=warning", "postgres"],
             f"CREATE DATABASE {DATABASE}\n",
         )
-        unfinished.rename(self.cluster)
+        unfinished.rename(self.folder)
 
     def _run(self, command: list[str], statement: str = "") -> None:
         program, *arguments = command
@@ -182,10 +145,10 @@ class Postgres:
         ours = _major(
             subprocess.check_output([self._programs / "pg_config", "--version"], text=True).split()[1]
         )
-        theirs = (self.cluster / "PG_VERSION").read_text().strip()
+        theirs = (self.folder / "PG_VERSION").read_text().strip()
         if theirs != ours:
             raise CannotStart(
-                f"{self.cluster} was made by Postgres {theirs}, and this is Postgres {ours}: dump it with the old "
+                f"{self.folder} was made by Postgres {theirs}, and this is Postgres {ours}: dump it with the old "
                 f"one and restore it into a new DATA_DIR, or set DATABASE_URL to a Postgres {theirs}"
             )
 

@@ -92,6 +92,11 @@ class Process:
         self.popen.kill()
         return self.reap()
 
+    def epitaph(self) -> str:
+        """Say how it ended, as the end of a sentence. To be asked when it no longer runs."""
+        code = self.reap()
+        return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+
     def reap(self) -> int:
         """Wait for a child that is ending, and let go of what belongs to it."""
         code = self.popen.wait()

@@ -7,15 +7,15 @@ a nonce and let it be spent twice. Nothing listens on the network.
 
 import platform
 import socket
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from vestry.embedded.data_dir import DataDir
 from vestry.embedded.errors import CannotStart
 from vestry.embedded.identity import SAME
-from vestry.embedded.process import Process, last_lines
+from vestry.embedded.process import Process
 from vestry.embedded.programs import package_folder
+from vestry.embedded.store import Store
 
 _SETTINGS = {
     "port": "0",
@@ -30,7 +30,7 @@ _SETTINGS = {
 }
 
 
-class Valkey:
+class Valkey(Store):
     """An embedded Valkey server.
 
     Args:
@@ -39,62 +39,25 @@ class Valkey:
     """
 
     name = "valkey"
+    _patience = 10
 
     def __init__(self, data_dir: DataDir, *, settings: Mapping[str, str] | None = None) -> None:
-        self._data_dir = data_dir
-        self.folder = data_dir.path / "valkey"
-        self.log = data_dir.path / "valkey.log"
-        self._socket = data_dir.socket_folder("valkey", SAME) / "socket"
+        super().__init__(data_dir)
         self._program = _program()
-        self._settings = {
-            **_SETTINGS, "dir": str(self.folder), "unixsocket": str(self._socket), **(settings or {})
-        }  # fmt: skip
-        self.process: Process | None = None
+        self._socket = data_dir.socket_folder(self.name, SAME) / "socket"
+        own = {"dir": str(self.folder), "unixsocket": str(self._socket)}
+        self._settings = {**_SETTINGS, **own, **(settings or {})}
 
     @property
     def url(self) -> str:
         """The URL that redis-py reads."""
         return f"unix://{self._socket}"
 
-    @property
-    def running(self) -> bool:
-        return self.process is not None and self.process.running
-
-    def start(self, patience: float = 60) -> None:
-        """Serve, with everything the append-only file holds.
-
-        Args:
-            patience: seconds until it must answer; reading a long file takes some.
-
-        Raises:
-            CannotStart: it did not come up.
-        """
-        self.folder.mkdir(mode=0o700, exist_ok=True)
-        self._socket.unlink(missing_ok=True)
-        settings = [part for name, value in self._settings.items() for part in (f"--{name}", value)]
-        with self.log.open("wb") as output:
-            self.process = Process(
-                [str(self._program), *settings], output=output, keep_open=[self._data_dir.lock]
-            )
-        self._await_ready(self.process, time.monotonic() + patience)
-
-    def stop(self, patience: float = 10) -> None:
-        """Stop in an orderly way: the append-only file is complete on disk."""
-        if self.process is not None:
-            self.process.stop(patience)
-            self.process = None
-
-    def kill(self) -> None:
-        """Let it die as by `kill -9`."""
-        if self.process is not None:
-            self.process.kill()
-            self.process = None
-
     def command(self, *words: str, patience: float = 1) -> bytes:
         """Send one command and return the first bytes of the answer, in the protocol's own form.
 
         Raises:
-            OSError: nobody answers.
+            OSError: nobody answers within `patience` seconds.
         """
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(patience)
@@ -102,17 +65,16 @@ class Valkey:
             connection.sendall(" ".join(words).encode() + b"\r\n")
             return connection.recv(4096)
 
-    def _await_ready(self, process: Process, deadline: float) -> None:
-        while not self._answers():
-            if not process.running:
-                process.reap()
-                raise CannotStart("Valkey stopped while it was starting", last_lines(self.log))
-            if time.monotonic() > deadline:
-                process.kill()
-                raise CannotStart("Valkey did not become ready in time", last_lines(self.log))
-            time.sleep(0.01)
+    def _prepare(self) -> None:
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        self._socket.unlink(missing_ok=True)
 
-    def _answers(self) -> bool:
+    def _spawn(self) -> Process:
+        settings = [part for name, value in self._settings.items() for part in (f"--{name}", value)]
+        with self.log.open("wb") as output:
+            return Process([str(self._program), *settings], output=output, keep_open=[self._data_dir.lock])
+
+    def _is_ready(self, _process: Process) -> bool:
         try:
             return self.command("PING").startswith(b"+PONG")
         except OSError:

@@ -1,0 +1,20 @@
+"""The command `vestry`: one small module a command, nothing heavy imported before it is needed."""
+
+import click
+
+import vestry
+from vestry.cli.services import migrate, registrar, verifier
+from vestry.cli.up import up
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(vestry.__version__, prog_name="vestry", message="%(prog)s %(version)s")
+def main() -> None:
+    """Identity for software agents that you host yourself.
+
+    Every setting is an environment variable; the README lists them.
+    """
+
+
+for command in (up, registrar, verifier, migrate):
+    main.add_command(command)
