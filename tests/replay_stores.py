@@ -6,7 +6,7 @@ import shutil
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
@@ -79,6 +79,10 @@ class Stores:
     live: LiveStore
     server: Server
 
+    async def restart(self, *, whole: bool) -> None:
+        self.server.restart(whole=whole)
+        await asyncio.sleep(0.01)  # the loop was held up meanwhile: let it see that the connections are gone
+
     async def run_id(self) -> str:
         return (await self.live.server()).run_id
 
@@ -133,23 +137,27 @@ async def wire_to(valkey: ValkeyServer, tls: ssl.SSLContext | None = None) -> As
         while sent := await reader.read(65536):
             wire.calls += len(re.findall(rb"\r\nEVAL(?:SHA)?\r\n", sent))
             writer.write(sent)
-        writer.close()
 
     async def back(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while reply := await reader.read(65536):
-            if wire.lose_replies:
-                break
+        while (reply := await reader.read(65536)) and not wire.lose_replies:
             writer.write(reply)
-        writer.close()
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            there_reader, there_writer = await asyncio.open_unix_connection(path)
-            await asyncio.gather(forth(reader, there_writer), back(there_reader, writer))
+        there_reader, there_writer = await asyncio.open_unix_connection(path)
+        ways = [
+            asyncio.create_task(forth(reader, there_writer)),
+            asyncio.create_task(back(there_reader, writer)),
+        ]
+        carried.extend(ways)
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for end in (writer, there_writer):
+            end.close()
 
+    carried: list[asyncio.Task[None]] = []
     server = await asyncio.start_server(carry, "127.0.0.1", 0, ssl=tls)
     port = server.sockets[0].getsockname()[1]
     wire.url = f"{'rediss' if tls else 'redis'}://127.0.0.1:{port}"
     async with server:
         yield wire
         server.close()
+    await asyncio.gather(*carried, return_exceptions=True)

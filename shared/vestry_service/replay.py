@@ -112,7 +112,7 @@ def nonce_life(claim: Claim, now: float, clock_skew: int) -> int:
 
 def judge(claim: Claim, fresh: bool, line: bytes | None, mark: bytes | None, run_id: str) -> Answer:
     """Make an answer out of what the keys hold and the run id of the server that said so."""
-    return Answer(fresh, read_record(claim.kid, line), _remembers(mark, run_id, claim.created))
+    return Answer(fresh, read_record(claim.kid, line), _remembers(read_mark(mark), run_id, claim.created))
 
 
 def read_record(kid: str, line: bytes | None) -> LiveRecord | None:
@@ -125,11 +125,15 @@ def read_record(kid: str, line: bytes | None) -> LiveRecord | None:
         return None
 
 
-def _remembers(value: bytes | None, run_id: str, created: int) -> bool:
+def read_mark(value: bytes | None) -> Mark | None:
+    """Read a memory mark; one that cannot be read counts as missing."""
     if value is None:
-        return False
+        return None
     try:
-        mark = Mark.decode(value)
+        return Mark.decode(value)
     except ValueError:
-        return False
-    return mark.run_id == run_id and mark.since < created
+        return None
+
+
+def _remembers(mark: Mark | None, run_id: str, created: int) -> bool:
+    return mark is not None and mark.run_id == run_id and mark.since < created

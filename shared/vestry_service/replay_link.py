@@ -118,7 +118,7 @@ class Link:
         self.run_id = ""
         await connection.on_connect()
         facts = await self._info()
-        if facts.get("redis_mode") == "cluster":
+        if server_mode(facts) == "cluster":
             raise RedisConnectionError("this is a node of a Redis Cluster: one server alone is expected here")
         if facts.get("role") != "master":
             raise RedisConnectionError("this server is a replica: nonces are spent on the primary")
@@ -141,3 +141,8 @@ def parse_info(reply: bytes) -> dict[str, str]:
     """Read the `name:value` lines of an INFO reply."""
     lines = reply.decode("utf-8", "replace").splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def server_mode(facts: dict[str, str]) -> str:
+    """Return `standalone`, `cluster` or `sentinel`; Valkey has another name for it than Redis."""
+    return facts.get("redis_mode") or facts.get("server_mode") or ""

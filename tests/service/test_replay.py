@@ -155,7 +155,7 @@ async def test_restarted(fragile: Stores, whole: bool) -> None:
     await fragile.live.set_marks(Mark(0, await fragile.run_id()))
     used = claim()
     assert (await fragile.replay.spend([used], now()))[0].remembered
-    fragile.server.restart(whole=whole)
+    await fragile.restart(whole=whole)
     assert not (await fragile.replay.spend([claim()], now()))[0].remembered
     await fragile.live.set_marks(Mark(0, await fragile.run_id()))
     [again, other] = await fragile.replay.spend([used, claim()], now())

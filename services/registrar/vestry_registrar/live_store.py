@@ -34,8 +34,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from vestry_service.live_records import TAGS, LiveRecord, Mark, mark_key, record_key
+from vestry_service.replay import read_mark
 from vestry_service.replay_batches import Batcher
-from vestry_service.replay_link import Link, Script, parse_info
+from vestry_service.replay_link import Link, Script, parse_info, server_mode
 
 __all__ = ["LiveStore", "Mark", "RedisLiveStore", "ServerFacts"]
 
@@ -162,7 +163,7 @@ class RedisLiveStore:
 
     async def marks(self) -> Mark | None:
         value = await self._run(READ_MARKS, MARK_KEYS)
-        return None if value is None else _read_mark(value)
+        return read_mark(value)
 
     async def set_marks(self, mark: Mark) -> None:
         await self._run(WRITE_MARKS, MARK_KEYS, mark.encode())
@@ -188,13 +189,6 @@ def _facts(facts: dict[str, str], pulse: int) -> ServerFacts:
         aof_enabled=facts.get("aof_enabled") == "1",
         maxmemory_policy=facts.get("maxmemory_policy", ""),
         promoted=bool(facts.get("master_replid2", "unknown").strip("0")),
-        standalone=facts.get("redis_mode") == "standalone" and facts.get("connected_slaves") == "0",
+        standalone=server_mode(facts) == "standalone" and facts.get("connected_slaves") == "0",
         pulse=pulse,
     )
-
-
-def _read_mark(value: bytes) -> Mark | None:
-    try:
-        return Mark.decode(value)
-    except ValueError:
-        return None

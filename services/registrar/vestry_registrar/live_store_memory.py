@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from vestry_registrar.live_store import MARK_KEYS, PULSE, ServerFacts
 from vestry_service.live_records import LiveRecord, Mark, record_key
-from vestry_service.replay import read_record
+from vestry_service.replay import read_mark, read_record
 from vestry_service.replay_memory import MemoryServer
 
 
@@ -40,7 +40,7 @@ class MemoryLiveStore:
         self._server.reach()
         values = {self._server.get(key) for key in MARK_KEYS}
         value = values.pop()
-        return None if values or value is None else Mark.decode(value)
+        return None if values else read_mark(value)
 
     async def set_marks(self, mark: Mark) -> None:
         self._server.reach()
