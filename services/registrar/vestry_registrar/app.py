@@ -1,0 +1,126 @@
+"""The registrar, wired: everything it is made of stands in this one file."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from time import time
+from typing import NamedTuple
+
+from aiohttp import web
+
+from vestry_registrar.census import Census
+from vestry_registrar.handlers import act, enrol, publish, tell
+from vestry_registrar.hosts import Hosts
+from vestry_registrar.live_store import RedisLiveStore
+from vestry_registrar.proof import MAX_BODY, Proofs, StoredKeys
+from vestry_registrar.publisher import Publisher
+from vestry_registrar.settings import RegistrarSettings
+from vestry_service.app import make_app
+from vestry_service.health import Health
+from vestry_service.internal import internal_app
+from vestry_service.logging import Logger
+from vestry_service.metrics import Metrics
+from vestry_service.policy import policy_of
+from vestry_service.postgres import Pool, open_pool, ping
+from vestry_service.redis import connect, require_noeviction
+from vestry_service.replay import ReplayStore
+from vestry_service.replay_redis import RedisReplayStore
+from vestry_service.start import VERSION
+from vestry_service.verification import Verification
+from vestry_signatures.agent_url import WELL_KNOWN_PATH, AgentUrls
+
+
+class Registrar(NamedTuple):
+    """The two applications of one registrar and its health."""
+
+    public: web.Application
+    internal: web.Application
+    health: Health
+
+
+@asynccontextmanager
+async def open_registrar(
+    settings: RegistrarSettings, logger: Logger, metrics: Metrics, clock: Callable[[], float] = time
+) -> AsyncIterator[Registrar]:
+    """Yield a registrar whose stores are at hand and whose publisher runs; nothing listens yet.
+
+    Args:
+        settings: read once at start; the database is migrated already.
+        logger: receives every line.
+        metrics: receives every count.
+        clock: seconds since the epoch.
+
+    Raises:
+        StartError: Redis may forget nonces.
+    """
+    health = Health()
+    async with connect(settings.redis_url) as redis, open_pool(settings.database_url) as pool:
+        await require_noeviction(redis, logger)
+        metrics.db_pool_connections.labels("open").set_function(pool.get_size)
+        metrics.db_pool_connections.labels("idle").set_function(pool.get_idle_size)
+        health.add("postgres", partial(ping, pool))
+        health.add("redis", redis.ping)
+        store = RedisReplayStore(settings.redis_url, settings.clock_skew)
+        live = RedisLiveStore(settings.redis_url, settings.key_record_ttl, clock)
+        publisher = Publisher(
+            pool, live, settings.key_record_ttl, settings.clock_skew, logger, metrics.outbox_pending, clock
+        )
+        try:
+            async with _running(publisher, Census(pool, metrics)):
+                public = _public_app(settings, logger, metrics, pool, store, publisher, clock)
+                public.add_routes(health.routes())
+                internal = internal_app(logger, metrics, health)
+                internal.router.add_get(tell.PATH, tell.tell_handler(publisher))
+                yield Registrar(public, internal, health)
+        finally:
+            await live.aclose()
+            await store.aclose()
+
+
+def _public_app(
+    settings: RegistrarSettings,
+    logger: Logger,
+    metrics: Metrics,
+    pool: Pool,
+    store: ReplayStore,
+    publisher: Publisher,
+    clock: Callable[[], float],
+) -> web.Application:
+    agents = AgentUrls(settings.scheme, settings.base_authority)
+    policy = policy_of(settings)
+    verification = Verification(policy, agents, StoredKeys(pool, publisher), store)
+    proofs = Proofs(settings.scheme, policy, verification, store, clock)
+    hosts = Hosts(settings.scheme, settings.base_authority, settings.allowed_authorities, agents)
+    app = make_app(
+        logger, metrics, trusted_proxies=settings.trusted_proxies, guard=hosts.guard, body_limit=MAX_BODY
+    )
+    whoami = act.whoami_handler(proofs, agents)
+    app.add_routes(
+        [
+            web.get("/", publish.front_handler(pool, VERSION)),
+            web.post("/register", enrol.register_handler(pool, proofs, publisher, metrics)),
+            web.post("/tool/register", enrol.register_tool_handler(pool, proofs, metrics)),
+            web.get("/whoami", whoami, allow_head=False),
+            web.post("/whoami", whoami),
+            web.post("/rotate", act.rotate_handler(pool, proofs, publisher, metrics)),
+            web.get(WELL_KNOWN_PATH, publish.directory_handler(pool)),
+            web.get("/agents/{uid}" + WELL_KNOWN_PATH, publish.fallback_handler(pool)),
+        ]
+    )
+    return app
+
+
+@asynccontextmanager
+async def _running(publisher: Publisher, census: Census) -> AsyncIterator[None]:
+    """Keep the publisher and the census at work; the first round is done before anything is answered."""
+    await publisher.round()
+    tasks = [asyncio.create_task(publisher.run()), asyncio.create_task(census.run())]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task

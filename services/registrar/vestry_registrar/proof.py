@@ -1,0 +1,142 @@
+"""Proof of possession: what a signed request to the registrar proves, before anything is changed.
+
+The request is rebuilt from the configured authority and the base URL's scheme (`hosts`), with the path and the
+headers as they came. Then two cases:
+
+*An agent calls* (`/whoami`, `/rotate`): the same ceremony as at the verifier (`vestry_service.verification`), with
+keys from Postgres. The caller is whoever holds a private key of the very uid in Signature-Agent.
+
+*A new key calls* (`/register`, `/tool/register`): the key is in the body.
+
+1. The body's key is read and refused if it is weak, private or no key.
+2. The signature is judged by the profile `registration`.
+3. Its keyid must be that key's thumbprint, and it must verify with that very key.
+4. Only then the nonce is spent. A store that may have forgotten nonces decides nothing: 503.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiohttp import web
+
+from vestry_registrar.hosts import here
+from vestry_registrar.publisher import Publisher
+from vestry_registrar.repository.agents import find_pair
+from vestry_service.observed import OBSERVED
+from vestry_service.postgres import Pool
+from vestry_service.replay import ReplayStore
+from vestry_service.requests import parse_json_object, read_body
+from vestry_service.uses import use_of
+from vestry_service.verification import Question, Verification, Verified
+from vestry_signatures import Policy, PublicKey, Request, prove, public_key, registration_claim
+from vestry_signatures.errors import (
+    MissingPublicJwk,
+    ReplayedNonce,
+    ReplayStoreUnavailable,
+    UnknownKey,
+)
+
+MAX_BODY: Final = 16 * 1024
+_BEFORE_PATH: Final = re.compile(r"[a-z]+://[^/?]*", re.IGNORECASE)
+
+
+class StoredKeys:
+    """Keys of our own agents, as Postgres has them (`verification.Keys`)."""
+
+    def __init__(self, pool: Pool, publisher: Publisher) -> None:
+        self._pool = pool
+        self._publisher = publisher
+
+    async def find(self, uid: str, kid: str) -> PublicKey:
+        """Find a key of an agent, in use or not. Raises UnknownKey, DatabaseUnavailable."""
+        pair = await find_pair(self._pool, uid, kid)
+        if pair is None:
+            raise UnknownKey
+        if pair.state != "active":
+            # The live record decides after the proof; it must not be older than what was just read.
+            await self._publisher.answer(uid, kid)
+        return public_key(pair.jwk)
+
+    async def ask(self, uid: str, kid: str) -> None:
+        """Have the live record of a pair written. Raises UnknownKey, DatabaseUnavailable."""
+        if await self._publisher.answer(uid, kid) is None:
+            raise UnknownKey
+
+
+class Proofs:
+    """Proves who calls."""
+
+    def __init__(
+        self,
+        scheme: str,
+        policy: Policy,
+        verification: Verification,
+        store: ReplayStore,
+        clock: Callable[[], float],
+    ) -> None:
+        """Take what signatures must satisfy, where they are spent, and a clock in seconds since the epoch."""
+        self._scheme = scheme
+        self._policy = policy
+        self._verification = verification
+        self._store = store
+        self._clock = clock
+
+    async def agent(self, request: web.Request, body: bytes) -> Verified:
+        """Prove which agent calls. Raises a VestryError that says why it is none."""
+        signed = self._signed(request)
+        verified = await self._verification.verify(Question(signed, body), int(self._clock()))
+        seen = request[OBSERVED]
+        seen.outcome, seen.uid, seen.kid = "verified", verified.uid, verified.proof.key.kid
+        return verified
+
+    async def new_key(self, request: web.Request, body: bytes) -> PublicKey:
+        """Prove that the caller holds the private half of the key in the body.
+
+        Raises:
+            VestryError: it does not, and why.
+        """
+        signed = self._signed(request)
+        key = public_key(jwk_in(body))  # (1)
+        now = int(self._clock())
+        claimed = registration_claim(signed, self._policy, now)  # (2)
+        proof = prove(claimed, signed, key, body)  # (3)
+        [answer] = await self._store.spend([use_of(proof)], now)  # (4)
+        if not answer.fresh:
+            raise ReplayedNonce
+        if not answer.remembered:
+            raise ReplayStoreUnavailable
+        seen = request[OBSERVED]
+        seen.outcome, seen.kid = "verified", key.kid
+        return key
+
+    def _signed(self, request: web.Request) -> Request:
+        authority = here(request).authority
+        request[OBSERVED].authority = authority
+        url = f"{self._scheme}://{authority}{_origin_form(request.raw_path)}"
+        return Request.of(request.method, url, request.headers.items())
+
+
+def _origin_form(target: str) -> str:
+    """Return path and query of a request target, which may be a whole URL (RFC 9112 section 3.2)."""
+    return target if target.startswith("/") else _BEFORE_PATH.sub("", target, count=1)
+
+
+async def body_of(request: web.Request) -> bytes:
+    """Read the body. Raises BodyTooLarge above 16 KiB, MalformedRequest where it cannot be read."""
+    return await read_body(request, MAX_BODY)
+
+
+def jwk_in(body: bytes) -> Any:
+    """Take `public_jwk` out of a JSON body.
+
+    Raises:
+        MissingPublicJwk: there is none.
+        MalformedRequest: the body is no JSON object.
+    """
+    if not body:
+        raise MissingPublicJwk
+    jwk = parse_json_object(body).get("public_jwk")
+    if jwk is None:
+        raise MissingPublicJwk
+    return jwk

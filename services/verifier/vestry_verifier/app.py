@@ -1,0 +1,64 @@
+"""The verifier, wired: everything it is made of stands in this one file."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from time import monotonic, time
+from typing import NamedTuple
+
+from aiohttp import web
+
+from vestry_service.app import make_app
+from vestry_service.health import Health
+from vestry_service.internal import internal_app
+from vestry_service.logging import Logger
+from vestry_service.metrics import Metrics
+from vestry_service.policy import policy_of
+from vestry_service.redis import connect, require_noeviction
+from vestry_service.replay_redis import RedisReplayStore
+from vestry_service.verification import Verification
+from vestry_signatures.agent_url import AgentUrls
+from vestry_verifier.handlers.verify import MAX_BODY, verify_handler
+from vestry_verifier.key_cache import KeyCache
+from vestry_verifier.registrar import open_registrar
+from vestry_verifier.settings import VerifierSettings
+
+
+class Verifier(NamedTuple):
+    """The two applications of one verifier and its health."""
+
+    public: web.Application
+    internal: web.Application
+    health: Health
+
+
+@asynccontextmanager
+async def open_verifier(
+    settings: VerifierSettings, logger: Logger, metrics: Metrics, clock: Callable[[], float] = time
+) -> AsyncIterator[Verifier]:
+    """Yield a verifier whose stores are at hand; nothing listens yet.
+
+    Args:
+        settings: read once at start.
+        logger: receives every line.
+        metrics: receives every count.
+        clock: seconds since the epoch.
+
+    Raises:
+        StartError: Redis may forget nonces.
+    """
+    health = Health()
+    async with connect(settings.redis_url) as redis, open_registrar(settings.registrar_url) as registrar:
+        await require_noeviction(redis, logger)
+        store = RedisReplayStore(settings.redis_url, settings.clock_skew)
+        health.add("redis", redis.ping)
+        health.add("registrar", registrar.alive, required=False)
+        agents = AgentUrls(settings.scheme, settings.base_authority)
+        keys = KeyCache(store, registrar, metrics, monotonic)
+        verification = Verification(policy_of(settings), agents, keys, store)
+        public = make_app(logger, metrics, trusted_proxies=settings.trusted_proxies, body_limit=MAX_BODY)
+        public.router.add_post("/verify", verify_handler(verification, agents, metrics, clock))
+        public.add_routes(health.routes())
+        try:
+            yield Verifier(public, internal_app(logger, metrics, health), health)
+        finally:
+            await store.aclose()

@@ -1,0 +1,1 @@
+"""Parse, call, render: one module for each endpoint."""

@@ -1,0 +1,136 @@
+"""The order of things when somebody asks which agent signed a request.
+
+Both services ask: the verifier for a tool, the registrar for itself. They differ in where a key is found (`Keys`).
+
+1. Read the signatures and judge each by itself: form, coverage, time (pure).
+2. Reduce the agent it names to one of ours (pure). Nobody else is believed, and nobody else is contacted.
+3. Find the key (I/O, where it is not at hand).
+4. Prove the signature and compare the body (pure).
+5. Only then, in one round trip: spend the nonces of all that verified, and read what their keys stand for now.
+6. Refuse if any of them was used before or has lost its key; otherwise answer about the strictest.
+
+Nothing before 5 is remembered, so nobody can use up another's nonces; nothing after 5 can fail for a reason that the
+caller could have been told before its nonce was gone, save the stores themselves.
+"""
+
+from typing import NamedTuple, Protocol
+
+from vestry_service.live_records import LiveRecord
+from vestry_service.replay import Answer, ReplayStore
+from vestry_service.replay import Claim as Use
+from vestry_service.standing import require_standing
+from vestry_service.uses import use_of
+from vestry_signatures import Claim, Policy, Proof, PublicKey, Request, claims, prove, strictest
+from vestry_signatures.agent_url import AgentUrls
+from vestry_signatures.errors import (
+    ReplayedNonce,
+    ReplayStoreUnavailable,
+    SignatureError,
+    Undecided,
+    UnknownKey,
+    VestryError,
+)
+
+
+class Keys(Protocol):
+    """Where the keys of our own agents are found."""
+
+    async def find(self, uid: str, kid: str) -> PublicKey:
+        """Find a key that an agent has or had. Raises UnknownKey, or an Undecided where it cannot be told."""
+        ...
+
+    async def ask(self, uid: str, kid: str) -> object:
+        """Have the live record of a pair written as it is now. Raises as `find` does."""
+        ...
+
+
+class Question(NamedTuple):
+    """What was received.
+
+    Attributes:
+        request: method, URL and headers.
+        body: the body's bytes, or None where they are not known.
+        digest_asserted: whether the asker says that it compared a covered Content-Digest.
+    """
+
+    request: Request
+    body: bytes | None
+    digest_asserted: bool = False
+
+
+class Verified(NamedTuple):
+    """Who signed: the agent's uid and the proof."""
+
+    uid: str
+    proof: Proof
+
+
+class Verification:
+    """Answers questions. One for each process."""
+
+    def __init__(self, policy: Policy, agents: AgentUrls, keys: Keys, store: ReplayStore) -> None:
+        self._policy = policy
+        self._agents = agents
+        self._keys = keys
+        self._store = store
+
+    async def verify(self, question: Question, now: int) -> Verified:
+        """Tell who signed a request, once.
+
+        Args:
+            question: what was received.
+            now: seconds since the epoch.
+
+        Raises:
+            VestryError: nobody can be named; the reason says why.
+        """
+        found: list[Verified] = []
+        errors: list[VestryError] = []
+        for claimed in claims(question.request, self._policy, now):  # (1)
+            try:
+                found.append(await self._prove(claimed, question))
+            except (SignatureError, Undecided) as error:
+                errors.append(error)
+        if not found:
+            raise errors[0]
+        await self._spend(found, now)
+        best = strictest([each.proof for each in found])  # (6)
+        return next(each for each in found if each.proof is best)
+
+    async def _prove(self, claimed: Claim | SignatureError, question: Question) -> Verified:
+        if isinstance(claimed, SignatureError):
+            raise claimed
+        if claimed.agent is None or len(claimed.keyid) != 43:  # no thumbprint, so no key of ours
+            raise UnknownKey
+        uid = self._agents.uid_of(claimed.agent)  # (2)
+        key = await self._keys.find(uid, claimed.keyid)  # (3)
+        proof = prove(  # (4)
+            claimed, question.request, key, question.body, digest_asserted=question.digest_asserted
+        )
+        return Verified(uid, proof)
+
+    async def _spend(self, found: list[Verified], now: int) -> None:
+        uses = [use_of(each.proof) for each in found]
+        answers = await self._store.spend(uses, now)  # (5)
+        for answer in answers:
+            if not answer.fresh:
+                raise ReplayedNonce
+        for each, use, answer in zip(found, uses, answers, strict=True):
+            await self._require_standing(each, use, answer, now)
+
+    async def _require_standing(self, each: Verified, use: Use, answer: Answer, now: int) -> None:
+        record = answer.record
+        if record is None:
+            # The record has expired or was lost. What the registrar answers may have been read before this
+            # request came, for questions are shared; what it has written by then is newer than that.
+            await self._keys.ask(each.uid, use.kid)
+            [answer] = await self._store.recheck([use])
+            record = answer.record
+        _require(record, answer.remembered, each.uid, now)
+
+
+def _require(record: LiveRecord | None, remembered: bool, uid: str, now: int) -> None:
+    if record is not None:
+        require_standing(record, uid, now)
+    if record is None or not remembered:
+        raise ReplayStoreUnavailable
