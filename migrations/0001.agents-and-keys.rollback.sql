@@ -1,0 +1,3 @@
+DROP TABLE public_jwks;
+
+DROP TABLE agents;

@@ -1,0 +1,3 @@
+DROP TABLE memory_mark;
+
+DROP TABLE outbox;
