@@ -1,9 +1,10 @@
 """A request as a signature sees it: method, target URI, header lines (RFC 9421 section 1.1).
 
 Only requests, for an agent signs those. A `Request` is what the signer and the verifier must agree on, so it is
-strict about what can be read in two ways: userinfo, fragments, white space and bytes outside ASCII are refused in
-the URL, and so are line breaks in a header value, with which one header could pose as several lines of a signature
-base. It keeps the path and the query as they were sent: nothing is decoded, no dot segment is resolved.
+strict about what can be read in two ways: userinfo, fragments, white space, bytes outside ASCII and a backslash
+before the query (a slash to browsers) are refused in the URL, and so are line breaks in a header value, with which
+one header could pose as several lines of a signature base. It keeps the path and the query as they were sent: nothing
+is decoded, no dot segment is resolved.
 """
 
 import re
@@ -15,8 +16,10 @@ from .errors import InvalidUri, MalformedRequest, MissingHttpMethod, MissingUri
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
-_URL = re.compile(r"(https?)://([^/?#\\@\s]+)(/[!-\"$->@-~]*)?(?:\?([!-\"$-~]*))?", re.IGNORECASE)
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._~!$&'()*+,;=-]+)(?::([0-9]{0,5}))?")
+# ASCII beside IGNORECASE: without it the Kelvin sign is a k and a long s is an s, and one host has two spellings.
+_ANY_CASE: Final = re.IGNORECASE | re.ASCII
+_URL = re.compile(r"(https?)://([^/?#\\@\s]+)(/[!-\"$->@-\[\]-~]*)?(?:\?([!-\"$-~]*))?", _ANY_CASE)
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._~!$&'()*+,;=-]+)(?::([0-9]{0,5}))?", _ANY_CASE)
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NAME = _METHOD
 _OBSOLETE_FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
@@ -46,10 +49,10 @@ def normalise_authority(authority: str, scheme: str) -> str:
     Raises:
         InvalidUri: it is no host[:port].
     """
-    match = _HOST.fullmatch(authority.lower())
+    match = _HOST.fullmatch(authority)
     if match is None:
         raise InvalidUri
-    host, port = match.groups()
+    host, port = match[1].lower(), match[2]
     if not port or int(port) == DEFAULT_PORTS[scheme]:
         return host
     if not 0 < int(port) < 65536:
@@ -62,7 +65,7 @@ def parse_target(url: str) -> Target:
     """Split an absolute http or https URL.
 
     Raises:
-        InvalidUri: it is none, or has userinfo, a fragment, white space or bytes outside ASCII.
+        InvalidUri: it is none, or has userinfo, a fragment, white space, a backslash or bytes outside ASCII.
     """
     match = _URL.fullmatch(url)
     if match is None:
