@@ -22,7 +22,9 @@ _URL = re.compile(r"(https?)://([^/?#\\@\s]+)(/[!-\"$->@-\[\]-~]*)?(?:\?([!-\"$-
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._~!$&'()*+,;=-]+)(?::([0-9]{0,5}))?", _ANY_CASE)
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NAME = _METHOD
-_OBSOLETE_FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
+_OBSOLETE_FOLD = re.compile(
+    r"\r?\n[ \t]+"
+)  # no white space before it: a long run of that would take quadratic time
 _LINE_BREAK = re.compile(r"[\r\n\0]")
 
 
@@ -140,7 +142,7 @@ def clean(line: str) -> str:
     line = line.strip(" \t")
     if _LINE_BREAK.search(line) is None:
         return line
-    line = _OBSOLETE_FOLD.sub(" ", line)
+    line = " ".join(part.strip(" \t") for part in _OBSOLETE_FOLD.split(line)).strip(" \t")
     if _LINE_BREAK.search(line):
         raise MalformedRequest("a header value has a line break")
     return line

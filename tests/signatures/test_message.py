@@ -1,9 +1,11 @@
 """What a request may look like: one reading of the URL, and header values that cannot pose as several lines."""
 
+import time
+
 import pytest
 
 from vestry_signatures.errors import InvalidUri, MalformedRequest, MissingHttpMethod, MissingUri
-from vestry_signatures.message import Request, normalise_authority, parse_target
+from vestry_signatures.message import Request, clean, normalise_authority, parse_target
 
 
 @pytest.mark.parametrize(
@@ -176,3 +178,54 @@ def test_lines_of_one_field_are_joined_in_order() -> None:
     assert request.field("x-b") == "other"
     assert request.field("x-c") is None
     assert Request("GET", "https://example.com/", {"x": []}).field("x") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("", ""),
+        (" \t ", ""),
+        ("a", "a"),
+        ("a \t b", "a \t b"),
+        ("Obsolete\n    line folding.", "Obsolete line folding."),
+        ("a \t\r\n \tb", "a b"),
+        ("a\r\n b\n\tc", "a b c"),
+        ("\n a", "a"),
+        ("a\n \n b", "a  b"),
+    ],
+)
+def test_folded_lines_become_one(line: str, value: str) -> None:
+    """Obsolete folding is one space (RFC 9421 section 2.1), outer white space is none."""
+    assert clean(line) == value
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a\nb",
+        "a\r\nb",
+        "a\rb",
+        "a\r b",
+        "a\n",
+        "\na",
+        "a\n b\nc",
+        "a\0b",
+        "\0",
+        "a\n \0b",
+        'x\n"@authority": evil',
+    ],
+)
+def test_a_line_break_smuggles_no_second_line(line: str) -> None:
+    """A value with a line break or NUL that is no folding is refused: it could forge lines of a signature base."""
+    with pytest.raises(MalformedRequest):
+        clean(line)
+    with pytest.raises(MalformedRequest):
+        Request.of("GET", "https://example.com/", [("x", "a"), ("x", line)]).field("x")
+
+
+def test_white_space_before_no_fold_costs_nothing() -> None:
+    """Unfolding takes time in proportion to the value: a long run of spaces must not stop the world."""
+    line = "x\n y" + " " * 100_000 + "z"
+    begin = time.perf_counter()
+    assert clean(line) == "x y" + " " * 100_000 + "z"
+    assert time.perf_counter() - begin < 1
