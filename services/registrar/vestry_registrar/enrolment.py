@@ -1,0 +1,110 @@
+"""Register an agent or a tool by its key.
+
+1. The kid decides. A key that was never seen gets a new owner; a key that is known gives its owner back, also
+   when many ask at once: all get the same uid, and exactly one of them made it.
+2. A key belongs to its first owner for ever. One that was taken out of use is refused, also to its owner, and
+   so is an agent's key to a tool and a tool's to an agent.
+3. The owner's row and the key's row come together or not at all.
+
+With nothing in the way this is one statement (`repository/enrolments.py`). It is asked again in two cases:
+somebody else wrote the same key at the same moment (then it is known), or the random uid is in use (then
+another is drawn).
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from vestry_registrar.repository.edge import UidCollision
+from vestry_registrar.repository.enrolments import FoundKey, enrol_agent, enrol_tool
+from vestry_registrar.repository.pairs import Pair
+from vestry_service.errors import InternalError, KeyRevoked, KeyTaken
+from vestry_service.live_records import LiveRecord
+from vestry_service.postgres import Pool
+
+UID_BYTES: Final = 12
+ATTEMPTS: Final = 10
+
+FoundT = TypeVar("FoundT", bound=FoundKey)
+Statement = Callable[[Pool, str, str, Mapping[str, Any]], Awaitable[FoundT | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """An agent that has this key.
+
+    Attributes:
+        uid: `agent-…`.
+        kid: thumbprint of the key.
+        jwk: the public key, a JWK with its `kid`.
+        is_new: this registration made it.
+        record: what the verifiers are to be told of it.
+        read_at: Unix seconds, by the database's clock; not later than what the record tells.
+    """
+
+    uid: str
+    kid: str
+    jwk: dict[str, Any]
+    is_new: bool
+    record: LiveRecord
+    read_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledTool:
+    """A tool (`tool-…`) that has this key; as `Enrolled`, but nobody verifies a tool's signatures."""
+
+    uid: str
+    kid: str
+    jwk: dict[str, Any]
+    is_new: bool
+
+
+async def register_agent(pool: Pool, jwk: Mapping[str, Any], kid: str) -> Enrolled:
+    """Return the agent that has this key, a new one if the key was never seen.
+
+    Args:
+        pool: of connections to Postgres.
+        jwk: the public key with the members to keep (`kty`, `crv`, `x`), possession of which is proven.
+        kid: its thumbprint, computed by us (RFC 7638).
+
+    Raises:
+        KeyRevoked: the key was taken out of use.
+        KeyTaken: it is a tool's.
+        DatabaseUnavailable: nothing was changed, or the same key asks again and learns its uid.
+    """
+    uid, found = await _enrol(enrol_agent, pool, jwk, kid)
+    pair = Pair(uid, kid, found.jwk, found.version, found.agent_state, found.key_state)
+    return Enrolled(uid, kid, found.jwk, found.is_new, pair.record(), found.read_at)
+
+
+async def register_tool(pool: Pool, jwk: Mapping[str, Any], kid: str) -> EnrolledTool:
+    """Return the tool that has this key, a new one if the key was never seen. As `register_agent`.
+
+    Raises KeyRevoked; KeyTaken if the key is an agent's; DatabaseUnavailable.
+    """
+    uid, found = await _enrol(enrol_tool, pool, jwk, kid)
+    return EnrolledTool(uid, kid, found.jwk, found.is_new)
+
+
+async def _enrol(
+    statement: Statement[FoundT], pool: Pool, jwk: Mapping[str, Any], kid: str
+) -> tuple[str, FoundT]:
+    for _ in range(ATTEMPTS):
+        try:
+            found = await statement(pool, secrets.token_hex(UID_BYTES), kid, jwk)
+        except UidCollision:
+            continue
+        if found is not None:
+            return _judge(found), found
+    raise InternalError
+
+
+def _judge(found: FoundKey) -> str:
+    """Return the owner's uid, if the key may still be its key. See (2)."""
+    if found.uid is None:
+        raise KeyTaken
+    if found.key_state != "active":
+        raise KeyRevoked
+    return found.uid

@@ -1,0 +1,135 @@
+"""The first appearance of a key: its owner's row and its own row, in one statement.
+
+The statement first looks whether the kid is known. If not, it writes the key, and the owner only if the key
+was written: a second request with the same key at the same moment waits for the first at the unique index
+over all kids, writes nothing, and returns no row. Asked once more, it finds the key known. The foreign key is
+checked when the statement ends, so the key may come before its owner.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vestry_registrar.repository.edge import Executor, edge
+from vestry_registrar.repository.pairs import jwk
+from vestry_registrar.repository.uids import AGENT, TOOL
+
+# The key of this kid with its agent, a new agent if the kid was never seen; no row if another writes it just now.
+ENROL_AGENT: Final = """
+    WITH known AS (
+        SELECT k.value::text AS value, k.state AS key_state,
+               a.uid AS uid, a.version AS version, a.state AS agent_state
+        FROM public_jwks k LEFT JOIN agents a ON a.id = k.agent_id
+        WHERE k.kid = $2
+    ), key AS (
+        INSERT INTO public_jwks (agent_id, kid, value, state, created_at, updated_at)
+        SELECT nextval('agents_id_seq'), $2, $3::text::jsonb, 'active', now(), now()
+        WHERE NOT EXISTS (SELECT FROM known)
+        ON CONFLICT (kid) DO NOTHING
+        RETURNING agent_id, value::text AS value, state
+    ), owner AS (
+        INSERT INTO agents (id, uid, created_at, updated_at)
+        SELECT agent_id, $1, now(), now() FROM key
+        RETURNING id, uid, version, state
+    )
+    SELECT key.value, key.state AS key_state, owner.uid, owner.version, owner.state AS agent_state, true AS is_new,
+           extract(epoch FROM statement_timestamp())::float8 AS read_at
+    FROM key JOIN owner ON owner.id = key.agent_id
+    UNION ALL
+    SELECT value, key_state, uid, version, agent_state, false, extract(epoch FROM statement_timestamp())::float8
+    FROM known
+"""
+
+# The key of this kid with its tool, a new tool if the kid was never seen; no row if another writes it just now.
+ENROL_TOOL: Final = """
+    WITH known AS (
+        SELECT k.value::text AS value, k.state AS key_state, t.uid AS uid
+        FROM public_jwks k LEFT JOIN tools t ON t.id = k.tool_id
+        WHERE k.kid = $2
+    ), key AS (
+        INSERT INTO public_jwks (tool_id, kid, value, state, created_at, updated_at)
+        SELECT nextval('tools_id_seq'), $2, $3::text::jsonb, 'active', now(), now()
+        WHERE NOT EXISTS (SELECT FROM known)
+        ON CONFLICT (kid) DO NOTHING
+        RETURNING tool_id, value::text AS value, state
+    ), owner AS (
+        INSERT INTO tools (id, uid, created_at, updated_at)
+        SELECT tool_id, $1, now(), now() FROM key
+        RETURNING id, uid
+    )
+    SELECT key.value, key.state AS key_state, owner.uid, true AS is_new
+    FROM key JOIN owner ON owner.id = key.tool_id
+    UNION ALL
+    SELECT value, key_state, uid, false FROM known
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundKey:
+    """A key and whose it is.
+
+    Attributes:
+        uid: `agent-…` or `tool-…` as was asked for; None where the key's owner is of the other kind.
+        jwk: the public key, a JWK with its `kid`.
+        key_state: `active` or `revoked`.
+        is_new: this statement wrote it.
+    """
+
+    uid: str | None
+    jwk: dict[str, Any]
+    key_state: str
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAgentKey(FoundKey):
+    """A key asked for as an agent's.
+
+    Attributes:
+        version, agent_state: the agent's; 0 and empty where the key's owner is a tool.
+        read_at: Unix seconds, by the database's clock; not later than what is told here.
+    """
+
+    version: int
+    agent_state: str
+    read_at: float
+
+
+async def enrol_agent(
+    executor: Executor, digits: str, kid: str, key: Mapping[str, Any]
+) -> FoundAgentKey | None:
+    """Find a key, or write it with a new agent whose uid has these digits; None: ask again.
+
+    Raises DatabaseUnavailable; UidCollision.
+    """
+    async with edge(executor) as sql:
+        row = await sql.fetchrow(ENROL_AGENT, digits, kid, json.dumps(dict(key)))
+    if row is None:
+        return None
+    return FoundAgentKey(
+        uid=AGENT + row["uid"] if row["uid"] else None,
+        jwk=jwk(row["value"], kid),
+        key_state=row["key_state"],
+        is_new=row["is_new"],
+        version=row["version"] or 0,
+        agent_state=row["agent_state"] or "",
+        read_at=row["read_at"],
+    )
+
+
+async def enrol_tool(executor: Executor, digits: str, kid: str, key: Mapping[str, Any]) -> FoundKey | None:
+    """Find a key, or write it with a new tool whose uid has these digits; None: ask again.
+
+    Raises DatabaseUnavailable; UidCollision.
+    """
+    async with edge(executor) as sql:
+        row = await sql.fetchrow(ENROL_TOOL, digits, kid, json.dumps(dict(key)))
+    if row is None:
+        return None
+    return FoundKey(
+        uid=TOOL + row["uid"] if row["uid"] else None,
+        jwk=jwk(row["value"], kid),
+        key_state=row["key_state"],
+        is_new=row["is_new"],
+    )

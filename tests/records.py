@@ -1,0 +1,58 @@
+"""Keys and a migrated database for tests of the registrar's records."""
+
+import base64
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from vestry_registrar.migrate import migrate
+from vestry_service.postgres import Pool, open_pool
+from vestry_signatures.keys import thumbprint
+
+
+def _new_x() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
+
+
+@dataclass(frozen=True)
+class Key:
+    """A public key as the registrar keeps it; whether it is a point of the curve does not matter here."""
+
+    x: str = field(default_factory=_new_x)
+
+    @property
+    def jwk(self) -> dict[str, str]:
+        return {"kty": "OKP", "crv": "Ed25519", "x": self.x}
+
+    @property
+    def kid(self) -> str:
+        return thumbprint(self.jwk)
+
+
+@asynccontextmanager
+async def migrated(database_url: str) -> AsyncIterator[Pool]:
+    """Migrate a database, and yield a pool of connections to it."""
+    migrate(database_url)
+    async with open_pool(database_url) as pool:
+        yield pool
+
+
+class Seen:
+    """A gauge that keeps what it was set to, and a logger that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+        self.lines: list[tuple[str, dict[str, object]]] = []
+
+    def set(self, value: float) -> None:
+        self.values.append(value)
+
+    def _log(self, event: str, **facts: object) -> None:
+        self.lines.append((event, facts))
+
+    debug = info = warning = error = _log
+
+    @property
+    def events(self) -> list[str]:
+        return [event for event, _ in self.lines]
