@@ -14,6 +14,7 @@ derived is an error, never an empty value: a signature must not verify because n
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote_plus
 
@@ -60,9 +61,7 @@ def _query_parameter(request: Request, component: Component) -> str:
     if not isinstance(wanted, str) or len(component.parameters) != 1:
         raise MalformedSignature("@query-param takes one parameter, name, a string")
     try:
-        pairs = parse_qsl(
-            request.target.query or "", keep_blank_values=True, errors="strict", max_num_fields=256
-        )
+        pairs = _query_pairs(request.target.query or "")
         decoded = unquote_plus(wanted, errors="strict")
     except ValueError as error:
         raise MalformedSignature("the query cannot be read as parameters") from error
@@ -70,6 +69,12 @@ def _query_parameter(request: Request, component: Component) -> str:
     if len(found) != 1 or _form_encode(decoded) != wanted:
         raise MalformedSignature("@query-param names a parameter that is not there exactly once")
     return _form_encode(found[0])
+
+
+@lru_cache(maxsize=2)
+def _query_pairs(query: str) -> list[tuple[str, str]]:
+    """Read a query once, however many of its parameters are covered. Raises ValueError."""
+    return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=256)
 
 
 def _form_encode(text: str) -> str:
@@ -135,7 +140,10 @@ def _is_strict(parameters: fields.Parameters, allowed: set[str]) -> bool:
 
 
 def _as_bytes(lines: list[str]) -> str:
-    return fields.serialise([clean(line).encode("utf-8", "surrogateescape") for line in lines])
+    try:
+        return fields.serialise([clean(line).encode("utf-8", "surrogateescape") for line in lines])
+    except UnicodeEncodeError as error:  # JSON can say "\ud800", for which no byte stands
+        raise MalformedSignature("a covered header has a character that no header can carry") from error
 
 
 def _dictionary_member(request: Request, component: Component) -> str:
@@ -144,12 +152,19 @@ def _dictionary_member(request: Request, component: Component) -> str:
     if alone is not None and alone[1] == key:
         return alone[2]
     try:
-        members = fields.parse_field(value, "dictionary", unique=False)
+        members = _members(value)
         if not isinstance(key, str) or key not in members:
             raise MalformedSignature("a covered dictionary member is not in the request")
         return fields.serialise_member(members[key])
     except fields.FieldError as error:
         raise MalformedSignature("a covered header is not a dictionary") from error
+
+
+@lru_cache(maxsize=2)
+def _members(value: str) -> Mapping[str, fields.Member]:
+    """Read a dictionary once, however many of its members are covered. Raises FieldError."""
+    members: Mapping[str, fields.Member] = fields.parse_field(value, "dictionary", unique=False)
+    return members
 
 
 def _strict(request: Request, name: str, types: Mapping[str, str]) -> str:

@@ -22,10 +22,9 @@ _URL = re.compile(r"(https?)://([^/?#\\@\s]+)(/[!-\"$->@-\[\]-~]*)?(?:\?([!-\"$-
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._~!$&'()*+,;=-]+)(?::([0-9]{0,5}))?", _ANY_CASE)
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NAME = _METHOD
-_OBSOLETE_FOLD = re.compile(
-    r"\r?\n[ \t]+"
-)  # no white space before it: a long run of that would take quadratic time
-_LINE_BREAK = re.compile(r"[\r\n\0]")
+# No white space stands before the break: a long run of it would take quadratic time.
+_OBSOLETE_FOLD = re.compile(r"\r?\n[ \t]+")
+_REMEMBERED_URL: Final = 512  # characters; strangers choose the URLs, so longer ones may not fill the memory
 
 
 class Target(NamedTuple):
@@ -62,19 +61,25 @@ def normalise_authority(authority: str, scheme: str) -> str:
     return f"{host}:{int(port)}"
 
 
-@lru_cache(maxsize=1024)
 def parse_target(url: str) -> Target:
     """Split an absolute http or https URL.
 
     Raises:
         InvalidUri: it is none, or has userinfo, a fragment, white space, a backslash or bytes outside ASCII.
     """
+    return _remembered_target(url) if len(url) <= _REMEMBERED_URL else _split(url)
+
+
+def _split(url: str) -> Target:
     match = _URL.fullmatch(url)
     if match is None:
         raise InvalidUri
     scheme, authority, path, query = match.groups()
     scheme = scheme.lower()
     return Target(scheme, normalise_authority(authority, scheme), path or "/", query)
+
+
+_remembered_target = lru_cache(maxsize=1024)(_split)
 
 
 class Request:
@@ -86,7 +91,7 @@ class Request:
         headers: field lines by lowercase field name, each in the order received.
     """
 
-    __slots__ = ("headers", "method", "target")
+    __slots__ = ("_joined", "headers", "method", "target")
 
     def __init__(self, method: str, url: str, headers: Mapping[str, list[str]]) -> None:
         """Take a request whose header names are lowercase already.
@@ -110,6 +115,7 @@ class Request:
         self.method = method
         self.target = parse_target(url)
         self.headers = headers
+        self._joined: dict[str, str] = {}
 
     @classmethod
     def of(cls, method: str, url: str, headers: Iterable[tuple[str, str]]) -> "Request":
@@ -130,7 +136,13 @@ class Request:
         lines = self.headers.get(name)
         if not lines:
             return None
-        return clean(lines[0]) if len(lines) == 1 else ", ".join(map(clean, lines))
+        if len(lines) == 1:
+            return clean(lines[0])
+        if (
+            name not in self._joined
+        ):  # once: dozens of members of a field of thousands of lines may be covered
+            self._joined[name] = ", ".join(map(clean, lines))
+        return self._joined[name]
 
 
 def clean(line: str) -> str:
@@ -140,9 +152,13 @@ def clean(line: str) -> str:
         MalformedRequest: it has a line break or a NUL, which no HTTP field can carry.
     """
     line = line.strip(" \t")
-    if _LINE_BREAK.search(line) is None:
+    if _is_one_line(line):
         return line
     line = " ".join(part.strip(" \t") for part in _OBSOLETE_FOLD.split(line)).strip(" \t")
-    if _LINE_BREAK.search(line):
+    if not _is_one_line(line):
         raise MalformedRequest("a header value has a line break")
     return line
+
+
+def _is_one_line(line: str) -> bool:
+    return "\n" not in line and "\r" not in line and "\0" not in line  # far quicker than a pattern
