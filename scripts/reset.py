@@ -5,6 +5,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import click
+
 from vestry.embedded import CannotStart, DataDir
 
 
@@ -15,20 +17,15 @@ def main() -> str | None:
         return f"there is nothing to delete: {path} is no data folder of vestry"
     try:
         with DataDir(path):
-            if not confirmed(path):
+            if not click.confirm(f"Delete {path}, with every agent and key in it?"):
                 return "nothing was deleted"
             shutil.rmtree(path)
     except CannotStart as error:
         return str(error)
-    print(f"deleted {path}")
+    except click.Abort:
+        return "nothing was deleted"
+    click.echo(f"deleted {path}")
     return None
-
-
-def confirmed(path: Path) -> bool:
-    try:
-        return input(f"Delete {path}, with every agent and key in it? [y/N] ").strip().lower() == "y"
-    except EOFError:
-        return False
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ class DataDir:
         """Read the secret kept in the file `name`, made up at the first call."""
         file = self.path / name
         if not file.exists():
-            unfinished = file.with_suffix(".unfinished")
+            unfinished = self.path / f"{name}.unfinished"
             unfinished.touch(mode=0o600)
             unfinished.write_text(secrets.token_urlsafe(32))
             owner.give(unfinished)

@@ -4,9 +4,10 @@ The first start makes the cluster in a folder aside and moves it to its place wh
 first start that was killed leaves nothing half made. Everybody proves a password (SCRAM, RFC 7677), and
 the socket's folder is ours alone. Nothing listens on the network.
 
-After `kill -9` Postgres leaves `postmaster.pid` behind and, at the next start, refuses to run while a
-process with that number exists, whichever that is. Holding the data folder's lock proves that none of
-ours does (see `data_dir.py`), so the file goes before each start.
+After `kill -9` Postgres leaves `postmaster.pid` and a lock beside its socket behind and, at the next start,
+refuses to run while a process with that number exists: whichever that is, even a zombie that nobody buries,
+as in a container. Holding the data folder's lock proves that none of ours does (see `data_dir.py`), so
+both files go before each start.
 """
 
 # ruff: noqa: S603 - every command here is made of our own words
@@ -26,6 +27,7 @@ from vestry.embedded.programs import Programs, find_programs
 from vestry.embedded.store import Store
 
 OWNER = DATABASE = "vestry"
+_PASSWORD = "postgres.password"  # noqa: S105 - the name of its file
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -56,9 +58,13 @@ class Postgres(Store):
         settings: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(data_dir)
+        if self.folder.exists() and not (data_dir.path / _PASSWORD).exists():
+            raise CannotStart(
+                f"{data_dir.path / _PASSWORD} is missing: without it {self.folder} cannot be opened"
+            )
         self._programs = programs or find_programs(data_dir)
         self._sockets = data_dir.socket_folder(self.name, self._programs.identity)
-        self._password = data_dir.secret("postgres.password", self._programs.identity)
+        self._password = data_dir.secret(_PASSWORD, self._programs.identity)
         self._settings = {**_SETTINGS, "unix_socket_directories": str(self._sockets), **(settings or {})}
 
     @property
@@ -81,7 +87,8 @@ class Postgres(Store):
             self._refuse_other_major()
         else:
             self._make_cluster()
-        self._pid_file.unlink(missing_ok=True)
+        for stale in (self._pid_file, *self._sockets.iterdir()):
+            stale.unlink(missing_ok=True)
 
     def _spawn(self) -> Process:
         settings = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
@@ -109,7 +116,7 @@ class Postgres(Store):
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
         self._programs.identity.give(unfinished)
-        password_file = self._data_dir.path / "postgres.password"
+        password_file = self._data_dir.path / _PASSWORD
         self._run(
             [
                 *("initdb", "-D", str(unfinished), f"--username={OWNER}", f"--pwfile={password_file}"),
