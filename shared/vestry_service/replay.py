@@ -24,6 +24,7 @@ trying the same claim again could make an honest caller look like a thief, so no
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from math import ceil
 from typing import NamedTuple, Protocol
@@ -125,6 +126,7 @@ def read_record(kid: str, line: bytes | None) -> LiveRecord | None:
         return None
 
 
+@lru_cache(maxsize=16)  # the marks of a store are all alike: this spares a microsecond of ten a claim
 def read_mark(value: bytes | None) -> Mark | None:
     """Read a memory mark; one that cannot be read counts as missing."""
     if value is None:

@@ -55,13 +55,19 @@ class Link:
     __slots__ = ("_connection", "run_id")
 
     def __init__(self, url: str) -> None:
-        """Take a `redis://`, `rediss://` or `unix://` URL. Raises ValueError for any other."""
+        """Take a `redis://`, `rediss://` or `unix://` URL. Raises ValueError for any other, or odd arguments."""
         settings: dict[str, Any] = {**parse_url(url)}
         make: type[AbstractConnection] = settings.pop("connection_class", Connection)
+        settings.pop("max_connections", None)  # a pool's affair
         # Deadlines are set here for whole trips, so none a read; RESP2 and no driver_info spare three trips.
-        settings |= {"socket_timeout": None, "socket_connect_timeout": None, "retry_on_timeout": False}
+        settings |= {"socket_timeout": None, "socket_connect_timeout": None, "decode_responses": False}
         settings |= {"protocol": 2, "driver_info": None, "redis_connect_func": self._greet}
-        self._connection = make(**settings)
+        try:
+            self._connection = make(**settings)
+        except TypeError as error:
+            raise ValueError(
+                f"the URL of the store has an argument that redis-py does not know: {error}"
+            ) from None
         self.run_id = ""
 
     async def run(
@@ -115,7 +121,6 @@ class Link:
 
     async def _greet(self, connection: AbstractConnection) -> None:
         """Log in, then ask the server who it is: redis-py calls this on every connection it makes."""
-        self.run_id = ""
         await connection.on_connect()
         facts = await self._info()
         if server_mode(facts) == "cluster":
