@@ -8,6 +8,7 @@ into the one error form; (6) count and log the answer.
 
 import re
 from collections.abc import Callable, Collection
+from logging import DEBUG, INFO, WARNING
 from random import getrandbits
 from time import perf_counter
 from typing import Any, Final
@@ -151,27 +152,24 @@ def request_id(request: web.BaseRequest) -> str:
 
 def log_answer(logger: Logger, seen: Observed, method: str, route: str, status: int, seconds: float) -> None:
     """Write the one line about a request. `seconds` is how long the answer took."""
-    _writer(logger, route, status)(
-        "request",
-        request_id=seen.request_id,
-        method=method,
-        route=route,
-        status=status,
-        duration_ms=round(seconds * 1000, 3),
-        outcome=seen.outcome,
-        reason=seen.reason,
-        uid=seen.uid,
-        kid=seen.kid,
-        authority=seen.authority,
-        client_ip=seen.client_ip,
-        cause=seen.cause,
-    )
+    level = _level(route, status)
+    if not logger.is_enabled_for(level):
+        return
+    facts: dict[str, Any] = {
+        "request_id": seen.request_id,
+        "method": method,
+        "route": route,
+        "status": status,
+        "duration_ms": round(seconds * 1000, 3),
+    }
+    seen.add_to(facts)
+    logger.write(level, "request", facts)
 
 
-def _writer(logger: Logger, route: str, status: int) -> Callable[..., Any]:
+def _level(route: str, status: int) -> int:
     if status >= 500:
-        return logger.warning
-    return logger.debug if route in QUIET_ROUTES else logger.info
+        return WARNING
+    return DEBUG if route in QUIET_ROUTES else INFO
 
 
 def _route(request: web.Request) -> str:

@@ -5,6 +5,8 @@ from typing import Final
 
 from aiohttp import web
 
+_LOGGED: Final = ("outcome", "reason", "uid", "kid", "authority", "client_ip", "cause")
+
 
 @dataclass(slots=True)
 class Observed:
@@ -26,6 +28,13 @@ class Observed:
     kid: str | None = None
     authority: str | None = None
     cause: str | None = None
+
+    def add_to(self, facts: dict[str, object]) -> None:
+        """Add what is known to `facts`, in the order of the log's fields."""
+        for name in _LOGGED:
+            value = getattr(self, name)
+            if value is not None:
+                facts[name] = value
 
 
 OBSERVED: Final = web.RequestKey("OBSERVED", Observed)

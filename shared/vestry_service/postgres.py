@@ -9,20 +9,18 @@ Behind PgBouncer in transaction mode add `?statement_cache_size=0` to `DATABASE_
 server connection, which there is another one each time.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg  # type: ignore[import-untyped]
-from aiohttp import web
 
 from vestry_signatures.errors import DatabaseUnavailable
 
 # asyncpg carries no type information.
 Pool: TypeAlias = Any
 Connection: TypeAlias = Any
-POOL: Final = web.AppKey("POOL", asyncpg.Pool)
 CONNECT_TIMEOUT: Final = 2.0  # seconds
 COMMAND_TIMEOUT: Final = 5.0
 ACQUIRE_TIMEOUT: Final = 3.0
@@ -72,17 +70,6 @@ async def open_pool(url: str, max_size: int = 10) -> AsyncIterator[Pool]:
         yield pool
     finally:
         pool.terminate()
-
-
-def pool_context(url: str, max_size: int = 10) -> Callable[[web.Application], AsyncIterator[None]]:
-    """Return a cleanup context that keeps a pool at `app[POOL]`."""
-
-    async def context(app: web.Application) -> AsyncIterator[None]:
-        async with open_pool(url, max_size) as pool:
-            app[POOL] = pool
-            yield
-
-    return context
 
 
 @asynccontextmanager

@@ -7,11 +7,10 @@ whoever asks turns silence into `REPLAY_STORE_UNAVAILABLE` (wire contract, secti
 A server that evicts keys to make room forgets nonces: `require_noeviction` refuses it at the start.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from aiohttp import web
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -21,7 +20,6 @@ from vestry_service.errors import StartError
 from vestry_service.logging import Logger
 
 TIMEOUT: Final = 0.25  # seconds, for connecting and for every answer
-REDIS: Final = web.AppKey("REDIS", Redis)
 
 
 @asynccontextmanager
@@ -41,17 +39,6 @@ async def connect(url: str) -> AsyncIterator[Redis]:
         yield client
     finally:
         await client.aclose()
-
-
-def redis_context(url: str) -> Callable[[web.Application], AsyncIterator[None]]:
-    """Return a cleanup context that keeps a client at `app[REDIS]`."""
-
-    async def context(app: web.Application) -> AsyncIterator[None]:
-        async with connect(url) as client:
-            app[REDIS] = client
-            yield
-
-    return context
 
 
 async def require_noeviction(client: Redis, logger: Logger) -> None:
