@@ -12,10 +12,8 @@ from . import fields
 from .common_form import read_common_signature
 from .errors import MalformedSignature, MissingSignature, MissingSignatureInput, WrongTag
 from .message import Request
-from .signature import Signature, read_signature
+from .signature import MAX_FIELD, MAX_LABELS, Signature, read_signature
 
-MAX_FIELD: Final = 8192
-MAX_LABELS: Final = 16
 MAX_CANDIDATES: Final = 4
 
 

@@ -12,6 +12,8 @@ from . import fields
 from .components import Component
 from .errors import MalformedSignature
 
+MAX_FIELD: Final = 8192  # characters of one of the three headers
+MAX_LABELS: Final = 16
 MAX_COMPONENTS: Final = 64
 MAX_KEYID: Final = 256
 MAX_NONCE: Final = 512

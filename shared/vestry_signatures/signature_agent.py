@@ -16,6 +16,7 @@ from . import fields
 from .common_form import read_common_agent
 from .components import Component
 from .errors import InvalidSignatureAgent
+from .signature import MAX_FIELD, MAX_LABELS
 
 FIELD = "signature-agent"
 
@@ -45,8 +46,11 @@ def read_agent_field(value: str) -> AgentField:
     """Read a combined `Signature-Agent` field.
 
     Raises:
-        InvalidSignatureAgent: it has none of the known forms, or a key is given twice.
+        InvalidSignatureAgent: it has none of the known forms, a key is given twice, or it is longer than 8192
+            characters or 16 members.
     """
+    if len(value) > MAX_FIELD:
+        raise InvalidSignatureAgent(f"Signature-Agent is longer than {MAX_FIELD} bytes")
     common = read_common_agent(value)
     if common is not None:
         key, text = common
@@ -54,11 +58,14 @@ def read_agent_field(value: str) -> AgentField:
     try:
         if value.lstrip(" ").startswith('"'):
             return AgentField({}, _member(fields.parse_item(value)))
-        return AgentField({key: _member(m) for key, m in fields.parse_dictionary(value).items()}, None)
+        members = fields.parse_dictionary(value)
     except fields.FieldError as error:
         raise InvalidSignatureAgent(
             "Signature-Agent is neither a dictionary of strings nor a string"
         ) from error
+    if len(members) > MAX_LABELS:
+        raise InvalidSignatureAgent(f"Signature-Agent names more than {MAX_LABELS} agents")
+    return AgentField({key: _member(member) for key, member in members.items()}, None)
 
 
 def _member(member: fields.Member) -> AgentMember:
