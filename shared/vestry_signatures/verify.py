@@ -97,7 +97,7 @@ def _claim(
 
 
 def registration_claim(request: Request, policy: Policy, now: int) -> Claim:
-    """Read and judge the one signature with which a key asks to be registered (steps 1 and 2).
+    """Read and judge the signature with which a key asks to be registered (steps 1 and 2).
 
     Args:
         request: the request.
@@ -105,16 +105,25 @@ def registration_claim(request: Request, policy: Policy, now: int) -> Claim:
         now: seconds since the epoch.
 
     Raises:
-        SignatureError: there is no signature that meets the profile `registration`; of several, why the first fails.
+        SignatureError: no signature meets the profile `registration`; of several, why the first fails.
         MalformedRequest: a signature header has a line break.
     """
     signatures = parse(request, REGISTRATION_TAGS)
     if request.field(FIELD) is not None:
         raise InvalidSignatureAgent("leave Signature-Agent out: a key that registers has no agent yet")
-    first = signatures[0]
-    if isinstance(first, SignatureError):
-        raise first
-    return claim_registration(first, policy, now)
+    errors: list[SignatureError] = []
+    for signature in signatures:
+        try:
+            return _registration(signature, policy, now)
+        except SignatureError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _registration(signature: Signature | SignatureError, policy: Policy, now: int) -> Claim:
+    if isinstance(signature, SignatureError):
+        raise signature
+    return claim_registration(signature, policy, now)
 
 
 def prove(
