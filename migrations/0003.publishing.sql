@@ -13,13 +13,14 @@ CREATE INDEX outbox_of_agent ON outbox (agent_id);
 
 -- What is known of the one store that remembers the nonces: one row, or none before there ever was a store.
 -- since: Unix seconds, when its memory begins; 0 is "always". pulse: the last heartbeat that the store has
--- acknowledged. settled: false from the moment a new beginning is decided until the store's marks say it.
+-- acknowledged. phase: how far a new beginning has been carried out.
 CREATE TABLE memory_mark (
     only_row boolean CONSTRAINT memory_mark_pkey PRIMARY KEY DEFAULT true,
     run_id varchar(255) NOT NULL,
     promoted boolean NOT NULL,
     since bigint NOT NULL,
     pulse bigint NOT NULL,
-    settled boolean NOT NULL,
-    CONSTRAINT memory_mark_is_one_row CHECK (only_row)
+    phase varchar(255) NOT NULL,
+    CONSTRAINT memory_mark_is_one_row CHECK (only_row),
+    CONSTRAINT memory_mark_phase_is_known CHECK (phase IN ('begun', 'shut', 'open'))
 );
