@@ -1,8 +1,9 @@
 """Keys and a migrated database for tests of the registrar's records."""
 
+import asyncio
 import base64
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -36,6 +37,15 @@ async def migrated(database_url: str) -> AsyncIterator[Pool]:
     migrate(database_url)
     async with open_pool(database_url) as pool:
         yield pool
+
+
+async def until(question: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait until something is so; fail when it takes longer than `seconds`."""
+    for _ in range(int(seconds / 0.05)):
+        if question():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("waited in vain")
 
 
 class Seen:
