@@ -107,8 +107,12 @@ def _digest(domain: bytes, kid: str, rest: bytes) -> bytes:
 
 
 def nonce_life(claim: Claim, now: float, clock_skew: int) -> int:
-    """Return for how many seconds a claim must be remembered; at least 1."""
-    return max(1, ceil(claim.expires - now + 2 * clock_skew))
+    """Return for how many seconds a claim must be remembered; at least 1.
+
+    One second more than the clocks ask for: `now` and the time a signature is judged by are rounded down, so it
+    passes until the last second has ended. Without any skew its nonce would be gone before that.
+    """
+    return max(0, ceil(claim.expires - now + 2 * clock_skew)) + 1
 
 
 def judge(claim: Claim, fresh: bool, line: bytes | None, mark: bytes | None, run_id: str) -> Answer:
