@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ _REASON = f"the public test vectors are not here: no folder {FOLDER}"
 
 
 def load(name: str) -> Any:
-    """Read one JSON file of the vectors; call it inside a test that takes `cases`, or under `needs_vectors`."""
-    return json.loads((FOLDER / name).read_text(encoding="utf-8"))
+    """Read one JSON file of the vectors, decimals exact; for tests with `cases` or under `needs_vectors`."""
+    return json.loads((FOLDER / name).read_text(encoding="utf-8"), parse_float=Decimal)
 
 
 needs_vectors = pytest.mark.skipif(not FOLDER.is_dir(), reason=_REASON)

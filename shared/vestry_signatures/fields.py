@@ -5,7 +5,6 @@ exception, and refusal of a key that is given twice. RFC 9651 lets the last of t
 party is made to see another value than the next; whoever reads a signature must see what everybody sees.
 """
 
-from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from http_sf import StructuredFieldError, Token, parse, ser
@@ -25,7 +24,6 @@ __all__ = [
     "Member",
     "Parameters",
     "Token",
-    "combine",
     "is_inner_list",
     "parse_dictionary",
     "parse_field",
@@ -93,8 +91,3 @@ def serialise(structure: Any) -> str:
 def serialise_member(member: Member) -> str:
     """Serialise an item or inner list as it stands in a list; a lone true is `?1`. Raises FieldError."""
     return serialise([member])
-
-
-def combine(lines: Sequence[str]) -> str:
-    """Join the lines of a repeated field into one value (RFC 9421 section 2.1): trimmed, with `, ` between."""
-    return lines[0].strip(" \t") if len(lines) == 1 else ", ".join(line.strip(" \t") for line in lines)
