@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import cast
 
 import uvloop
@@ -72,6 +73,10 @@ def rate(port: int, requests: Sequence[bytes], connections: int, seconds: float)
     return uvloop.run(_rate(port, iter(requests), connections, seconds))
 
 
+def _same(connection: _Connection) -> _Connection:
+    return connection
+
+
 async def _rate(port: int, requests: Iterator[bytes], connections: int, seconds: float) -> float:
     loop = asyncio.get_running_loop()
     began = time.perf_counter()
@@ -80,7 +85,7 @@ async def _rate(port: int, requests: Iterator[bytes], connections: int, seconds:
     for _ in range(connections):
         done: asyncio.Future[None] = loop.create_future()
         connection = _Connection(requests, began + seconds, done)
-        await loop.create_connection(lambda made=connection: made, "127.0.0.1", port)
+        await loop.create_connection(partial(_same, connection), "127.0.0.1", port)
         waits.append(done)
         opened.append(connection)
     await asyncio.gather(*waits)
