@@ -10,23 +10,22 @@ import click
 from vestry.embedded import CannotStart, DataDir
 
 
-def main() -> str | None:
+def main() -> None:
     path = Path(os.environ.get("DATA_DIR") or ".vestry").absolute()
     # Somebody's home is not a data folder of ours, whatever DATA_DIR says.
     if not (path / "lock").is_file():
-        return f"there is nothing to delete: {path} is no data folder of vestry"
+        click.echo(f"nothing to delete: {path} is no data folder of vestry")
+        return
     try:
         with DataDir(path):
-            if not click.confirm(f"Delete {path}, with every agent and key in it?"):
-                return "nothing was deleted"
+            click.confirm(f"Delete {path}, with every agent and key in it?", abort=True)
             shutil.rmtree(path)
-    except CannotStart as error:
-        return str(error)
+            click.echo(f"deleted {path}")
     except click.Abort:
-        return "nothing was deleted"
-    click.echo(f"deleted {path}")
-    return None
+        click.echo("nothing was deleted")
+    except CannotStart as error:
+        sys.exit(f"vestry: {error}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

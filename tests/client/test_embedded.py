@@ -1,11 +1,14 @@
 """The embedded stores: they serve, they stop, and what was written is there again."""
 
+import asyncio
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import unquote
 
+import asyncpg
 import psycopg
 import pytest
 import redis
@@ -20,6 +23,14 @@ def _ask(url: str, statement: str) -> object:
     with psycopg.connect(url) as connection:
         cursor = connection.execute(statement)
         return cursor.fetchall() if cursor.description else None
+
+
+async def _ask_asyncpg(url: str, statement: str) -> object:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
 
 
 def test_a_database_is_empty_and_private(database_url: str) -> None:
@@ -40,7 +51,7 @@ def test_nothing_listens_on_the_network(postgres: PostgresServer, valkey: Valkey
     """Both stores are reached through Unix sockets in folders of ours alone."""
     assert _ask(postgres.url, "SHOW listen_addresses") == [("",)]
     assert valkey.command("CONFIG GET port").split() == [b"*2", b"$4", b"port", b"$1", b"0"]
-    folders = [Path(valkey.url.removeprefix("unix://")).parent, valkey.folder.parent]
+    folders = [Path(unquote(valkey.url.removeprefix("unix://"))).parent, valkey.folder.parent]
     assert all(folder.stat().st_mode & 0o077 == 0 for folder in folders)
 
 
@@ -101,10 +112,23 @@ def test_a_long_data_dir_works_and_leaves_nothing_elsewhere(tmp_path: Path) -> N
     deep = tmp_path / ("deep" * 20) / ("deeper" * 10)
     with running_postgres(deep) as postgres, running_valkey(deep / "valkey") as valkey:
         assert _ask(postgres.url, "SELECT 1") == [(1,)]
-        outside = Path(valkey.url.removeprefix("unix://")).parent
+        outside = Path(unquote(valkey.url.removeprefix("unix://"))).parent
         assert tmp_path not in outside.parents
         assert outside.stat().st_mode & 0o077 == 0
     assert not outside.exists()
+
+
+def test_a_data_dir_may_have_any_name() -> None:
+    """Spaces, plus signs, percent signs and other letters are carried whole by both URLs."""
+    with (
+        tempfile.TemporaryDirectory(prefix="a +%41#?ö ") as folder,
+        running_postgres(Path(folder) / "p") as postgres,
+        running_valkey(Path(folder) / "v") as valkey,
+    ):
+        assert _ask(postgres.url, "SELECT 1") == [(1,)]
+        assert asyncio.run(_ask_asyncpg(postgres.url, "SELECT 1")) == 1
+        with redis.Redis.from_url(valkey.url) as client:
+            assert client.ping()
 
 
 def test_a_data_dir_has_one_user_at_a_time(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from vestry.embedded.data_dir import DataDir
 from vestry.embedded.errors import CannotStart
@@ -74,9 +74,9 @@ class Postgres(Store):
 
     def database_url(self, database: str) -> str:
         """The URL of another database on this server, whether it exists or not."""
-        return (
-            f"postgresql://{OWNER}:{quote(self._password)}@/{database}?{urlencode({'host': self._sockets})}"
-        )
+        # In full percent-encoding: libpq takes a plus sign for itself, not for a space.
+        host = quote(str(self._sockets), safe="")
+        return f"postgresql://{OWNER}:{quote(self._password)}@/{database}?host={host}"
 
     @property
     def _pid_file(self) -> Path:
@@ -165,5 +165,9 @@ def _major(version: str) -> str:
 
 
 def _environ() -> dict[str, str]:
-    """Our environment without what would redirect Postgres (PGDATA, PGHOST, LC_ALL …)."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+    """Our environment without what would redirect Postgres (PGDATA, PGHOST, LANG …).
+
+    A locale it must have: on macOS, looking for one starts a thread, and Postgres refuses to go on.
+    """
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+    return {**ours, "LC_ALL": "C"}

@@ -120,7 +120,7 @@ def _await_ready(children: Sequence[Service], interrupt: Interrupt, tell: Callab
     told: dict[str, str] = {}
     waiting = list(children)
     while waiting:
-        _refuse_dead(children)
+        _refuse_dead(children, interrupt)
         if interrupt.wanted:
             raise _Interrupted
         for child in list(waiting):
@@ -139,13 +139,14 @@ def _await_ready(children: Sequence[Service], interrupt: Interrupt, tell: Callab
 
 def _watch(parts: Sequence[Part], interrupt: Interrupt) -> None:
     while not interrupt.wanted:
-        _refuse_dead(parts)
+        _refuse_dead(parts, interrupt)
         time.sleep(_TURN)
 
 
-def _refuse_dead(parts: Sequence[Part]) -> None:
+def _refuse_dead(parts: Sequence[Part], interrupt: Interrupt) -> None:
     for part in parts:
-        if not part.running:
+        # Whoever wants all to stop may have stopped some already.
+        if not part.running and not interrupt.wanted:
             raise part.obituary()
 
 
