@@ -107,7 +107,7 @@ async def _answer(
     except VestryError as error:  # (5)
         return _problem(error, request)
     except web.HTTPException as answer:
-        return _translated(answer, request)
+        return _problem(translate(answer, request.client_max_size), request)
     except Exception as fault:  # whatever it is, the caller gets the one form and no detail
         logger.error("unforeseen fault", request_id=request[OBSERVED].request_id, exc_info=fault)
         return _problem(InternalError(), request)
@@ -122,13 +122,6 @@ def _problem(error: VestryError, request: web.Request) -> web.Response:
     return problems.render(error, request)
 
 
-def _translated(answer: web.HTTPException, request: web.Request) -> web.StreamResponse:
-    """Put what aiohttp itself raises into our words; a redirect is no error and stays as it is."""
-    if answer.status < 400:
-        return answer
-    return _problem(translate(answer, request.client_max_size), request)
-
-
 def translate(answer: web.HTTPException, limit: int = 0) -> VestryError:
     """Return the error of ours that says what aiohttp's `answer` says. `limit`: of bodies, in bytes."""
     if isinstance(answer, web.HTTPMethodNotAllowed):
@@ -137,7 +130,7 @@ def translate(answer: web.HTTPException, limit: int = 0) -> VestryError:
         return BodyTooLarge(limit)
     if isinstance(answer, web.HTTPNotFound):
         return NotFound()
-    if answer.status < 500:
+    if 400 <= answer.status < 500:
         return MalformedRequest()
     return InternalError()
 

@@ -67,6 +67,7 @@ def authority(host: str, number: int | None, scheme: str) -> str:
 def find_base_url(env: Environment) -> BaseUrl | None:
     """Return the base URL that the environment gives; note what is wrong with it and what was ignored."""
     name, text = _chosen(env)
+    allow_plain_http = env.get(ALLOW_PLAIN_HTTP)
     if text is None:
         return BaseUrl("http", authority("localhost", env.get(PORT), "http"))
     try:
@@ -74,7 +75,7 @@ def find_base_url(env: Environment) -> BaseUrl | None:
     except ValueError as error:
         env.problems.append(f"{name} {_shown(text)}: {error}")
         return None
-    if found.scheme == "http" and not _is_loopback(found.authority) and not env.get(ALLOW_PLAIN_HTTP):
+    if found.scheme == "http" and not _is_loopback(found.authority) and not allow_plain_http:
         env.problems.append(
             f"{name} {text[:80]!r}: plain http is only for loopback and localhost; use https, "
             "or set ALLOW_PLAIN_HTTP=1 on a network you trust"
@@ -101,8 +102,9 @@ def _chosen(env: Environment) -> tuple[str, str | None]:
 
 
 def _means_a_url(text: str) -> bool:
-    own = {socket.gethostname().lower(), socket.getfqdn().lower()} if "." in text else set()
-    return "://" in text or ("." in text and text.lower() not in own) or text.lower().startswith("localhost")
+    text = text.lower()
+    dotted = "." in text and text != socket.gethostname().lower()
+    return "://" in text or dotted or text.startswith("localhost")
 
 
 def _is_localhost(name: str) -> bool:

@@ -37,7 +37,6 @@ _AWAY = (
     asyncpg.ReadOnlySQLTransactionError,  # a failover left us at the old primary
     asyncpg.InvalidAuthorizationSpecificationError,  # wrong user or password
     asyncpg.InvalidCatalogNameError,  # no such database
-    asyncpg.InternalClientError,  # the connection broke in the middle of the protocol
 )
 _CLOSED = ("closed", "closing")
 

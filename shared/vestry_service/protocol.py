@@ -13,7 +13,8 @@ read and thrown away for `LINGERING`. aiohttp has no limit of its own on reading
 from typing import Any, Final
 
 from aiohttp import hdrs, web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
+from aiohttp.http_parser import RawRequestMessage
 
 from vestry_service import problems
 from vestry_service.app import LOGGER, METRICS, REQUEST_ID, log_answer, request_id, translate
@@ -42,6 +43,15 @@ class Connection(web.RequestHandler):
         self._our_logger = our_logger
         self._our_metrics = our_metrics
 
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in; where they break a body, tell whoever reads it, who would otherwise wait for the rest."""
+        super().data_received(data)
+        request = self._current_request
+        if request is None or not self._messages or request.content.is_eof():
+            return
+        if not isinstance(self._messages[0][0], RawRequestMessage):
+            request.content.set_exception(BadHttpMessage("the body breaks off"))
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -61,8 +71,11 @@ class Connection(web.RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send `resp`; where aiohttp refused before our middleware (an Expect it cannot meet), in our form."""
-        if isinstance(resp, web.HTTPException) and resp.status >= 400:
+        if isinstance(resp, web.HTTPException):
             resp = self._refusal(translate(resp), request)
+        if request.content.exception() is not None:  # nothing that follows a broken body can be read
+            request.content.feed_eof()
+            resp.force_close()
         return await super().finish_response(request, resp, start_time)
 
     def _refusal(self, error: VestryError, request: web.BaseRequest) -> web.Response:

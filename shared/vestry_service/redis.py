@@ -33,6 +33,7 @@ async def connect(url: str) -> AsyncIterator[Redis]:
         socket_timeout=TIMEOUT,
         socket_connect_timeout=TIMEOUT,
         retry=Retry(NoBackoff(), 0),
+        protocol=2,  # the newer one greets a connection with commands that an access list may forbid
         driver_info=None,
     )
     try:

@@ -64,8 +64,8 @@ async def read_body(request: web.Request, limit: int) -> bytes:
                 body = await _read_counting(request, limit)
     except TimeoutError:
         raise MalformedRequest(f"the body did not arrive within {BODY_TIMEOUT:.0f} seconds") from None
-    except (HttpProcessingError, web.RequestPayloadError) as error:
-        raise MalformedRequest("the body cannot be read") from error
+    except (HttpProcessingError, web.RequestPayloadError, ConnectionError) as error:
+        raise MalformedRequest("the body did not arrive whole") from error
     if len(body) > limit:
         raise BodyTooLarge(limit)
     return body
