@@ -13,7 +13,8 @@ Nothing before 5 is remembered, so nobody can use up another's nonces; nothing a
 caller could have been told before its nonce was gone, save the stores themselves.
 """
 
-from typing import NamedTuple, Protocol
+import re
+from typing import Final, NamedTuple, Protocol
 
 from vestry_service.live_records import LiveRecord
 from vestry_service.replay import Answer, ReplayStore
@@ -30,6 +31,8 @@ from vestry_signatures.errors import (
     UnknownKey,
     VestryError,
 )
+
+THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 
 class Keys(Protocol):
@@ -100,9 +103,12 @@ class Verification:
     async def _prove(self, claimed: Claim | SignatureError, question: Question) -> Verified:
         if isinstance(claimed, SignatureError):
             raise claimed
-        if claimed.agent is None or len(claimed.keyid) != 43:  # no thumbprint, so no key of ours
+        if claimed.agent is None:
             raise UnknownKey
         uid = self._agents.uid_of(claimed.agent)  # (2)
+        # A keyid of another form is no key of ours, and must not become a part of a URL's path or of a store's key.
+        if not THUMBPRINT.fullmatch(claimed.keyid):
+            raise UnknownKey
         key = await self._keys.find(uid, claimed.keyid)  # (3)
         proof = prove(  # (4)
             claimed, question.request, key, question.body, digest_asserted=question.digest_asserted

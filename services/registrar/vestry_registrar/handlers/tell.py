@@ -6,6 +6,7 @@ import orjson
 from aiohttp import web
 
 from vestry_registrar.publisher import Publisher
+from vestry_service.verification import THUMBPRINT
 from vestry_signatures.agent_url import AGENT_UID
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -17,7 +18,8 @@ def tell_handler(publisher: Publisher) -> Handler:
 
     async def tell(request: web.Request) -> web.Response:
         uid, kid = request.match_info["uid"], request.match_info["kid"]
-        record = await publisher.answer(uid, kid) if AGENT_UID.fullmatch(uid) else None
+        is_pair = AGENT_UID.fullmatch(uid) and THUMBPRINT.fullmatch(kid)
+        record = await publisher.answer(uid, kid) if is_pair else None
         facts = None if record is None else record._asdict()
         return web.Response(body=orjson.dumps({"record": facts}), content_type="application/json")
 
