@@ -1,0 +1,3 @@
+from service_fixtures import doomed, services
+
+__all__ = ["doomed", "services"]
