@@ -67,10 +67,10 @@ async def serve(
     stop = stop or asyncio.Event()
     logger = public.app[LOGGER]
     async with AsyncExitStack() as stack:
+        _stop_on_signals(stop, stack)
         internal_port = await _start(internal, stack, grace, reuse_port=False)
         public_port = await _start(public, stack, grace, reuse_port=reuse_port)
         stack.callback(health.drain)  # (1): the stack unwinds in the order of the docstring
-        _stop_on_signals(stop, stack)
         logger.info("listening", port=public_port, internal_port=internal_port)
         if started is not None:
             started(public_port, internal_port)
