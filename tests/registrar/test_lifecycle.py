@@ -200,6 +200,21 @@ async def test_rotation_and_registration_at_once_with_one_new_key(pool: Pool) ->
             assert (rotated.uid, enrolled.uid, enrolled.is_new) == (uid, uid, False)
 
 
+async def test_a_rotation_waits_for_whoever_changes_its_agent(pool: Pool) -> None:
+    """An agent that is being suspended when its rotation arrives is suspended, and nothing is rotated."""
+    old, new = Key(), Key()
+    uid = await new_agent(pool, old)
+    async with pool.acquire() as other, other.transaction():
+        await other.execute("UPDATE agents SET state = 'suspended', version = version + 1")
+        rotation = asyncio.create_task(rotate(pool, uid, old.kid, new.jwk, new.kid))
+        async with asyncio.timeout(10):
+            while not await other.fetch("SELECT FROM pg_locks WHERE NOT granted"):
+                pass
+    with pytest.raises(SuspendedAgent):
+        await rotation
+    assert [key["kid"] for key in await active_keys(pool, uid) or []] == [old.kid]
+
+
 async def test_a_database_that_goes_away_changes_nothing(pool: Pool) -> None:
     """A connection that breaks in the middle is DatabaseUnavailable, and the old key is still in use."""
     old, new = Key(), Key()

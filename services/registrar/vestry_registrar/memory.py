@@ -2,21 +2,8 @@
 
 A signature may pass only where its nonce, had it been spent before, would be found. Nonces live in Redis
 alone, so what Redis may have forgotten nobody may judge. `g` says on which server, and since when, nothing
-was forgotten.
-
-**What is decided.** Postgres keeps one row about the store: run id, beginning, pulse, phase. Once a second one
-registrar (an advisory lock says which) compares it with what the server says of itself, and decides:
-
-- There never was a store: nothing was ever spent. Its memory begins at 0, always.
-- The same process, its marks whole, its pulse not behind: nothing happened. It keeps its beginning.
-- Another process that is the same server with its append-only file whole: it keeps its beginning too.
-- Anything else may have lost nonces: it begins at now + CLOCK_SKEW, after the `created` of every signature
-  that can have been accepted before. In doubt it is this; the price is a minute of "sign anew".
-
-**How "whole" is told: the pulse.** A counter is raised each second, in Redis first, and in Postgres only when
-Redis has acknowledged it. A server that comes back with less than Postgres knows has lost its latest writes.
-One that comes back with at least as much has lost at most what it was told after its last pulse: with
-`appendfsync everysec` a power cut can cost that second, with `always` nothing.
+was forgotten. Once a second one registrar, and an advisory lock says which, looks whether that is still so;
+what it then does is decided in `memory_steps.py`.
 
 **The order.** A new beginning takes three transactions, `begun`, `shut`, `open`. Each leaves a row from which
 the next registrar goes on, wherever a `kill -9` falls; to the same beginning or a later one, never an
@@ -26,7 +13,7 @@ earlier.
    of the old marks may still be there and let signatures pass while we are busy, or dead.
 2. Write the decision into Postgres: `begun`. Before anything opens the store, so that nobody can believe the
    old beginning after the new one was in force. The pulse that was known stays only where the store is
-   whole, as the proof of that; elsewhere it is 0, none yet.
+   whole: it and the marks are the proof, until (3) and (4) replace it. Elsewhere it is 0, none yet.
 3. Shut the store, whether (1) did or not: from now on its marks are ours, and which they are tells how far
    it went. Not before (2), or a store that is whole could no longer be told by its marks.
 4. Raise the pulse in Redis, and only then in Postgres: `shut`. Before the store opens, so that a loss at any
@@ -47,11 +34,11 @@ begins anew.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from math import ceil
+from dataclasses import replace
 from typing import Final
 
 from vestry_registrar.live_store import LiveStore, Mark, ServerFacts
+from vestry_registrar.memory_steps import Beat, Begin, Distrust, Open, Refuse, Shut, Step, decide, shut
 from vestry_registrar.repository import memory_marks
 from vestry_registrar.repository.edge import edge
 from vestry_registrar.repository.memory_marks import KnownStore
@@ -59,112 +46,8 @@ from vestry_service.logging import Logger
 from vestry_service.postgres import Connection, Pool
 from vestry_signatures.errors import ReplayStoreUnavailable
 
-NEVER_FORGETS: Final = "noeviction"
-FAR_FUTURE: Final = 2**53 - 1
-"""Unix seconds: nothing is signed after this."""
-
 STEPS: Final = 3
 """How many steps a new beginning takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """Nothing to decide: raise the pulse."""
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """Decide that this server's memory begins at `since` (Unix seconds). `whole`: nothing was forgotten."""
-
-    since: int
-    why: str
-    whole: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Shut:
-    """A beginning is decided for this server: make its marks ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """All that must come before is done: let signatures pass."""
-
-
-@dataclass(frozen=True, slots=True)
-class Distrust:
-    """The known server does what no primary does; whatever it is later, it is another store."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """Not a server for nonces, for as long as it is so. `shut`: its marks may still let signatures pass."""
-
-    why: str
-    shut: bool = False
-
-
-Step = Beat | Begin | Shut | Open | Distrust | Refuse
-
-
-def refusal(facts: ServerFacts) -> str | None:
-    """Say in one line why this server cannot remember nonces, or None if it can. For the start of the registrar."""
-    if facts.maxmemory_policy != NEVER_FORGETS:
-        return (
-            f"Redis has maxmemory-policy {facts.maxmemory_policy}: it may drop spent nonces and let a replay pass; "
-            f"set it to {NEVER_FORGETS}"
-        )
-    return None
-
-
-def decide(
-    facts: ServerFacts, found: Mark | None, known: KnownStore | None, now: float, clock_skew: int
-) -> Step:
-    """Decide the next step.
-
-    Args:
-        facts: what the server says of itself.
-        found: the mark that all of its places carry, None if they do not.
-        known: what Postgres knows of the store it knew last, None if it never knew one.
-        now: Unix seconds, taken after `facts` and `found`.
-        clock_skew: seconds.
-    """
-    if facts.role != "master":
-        mine = known is not None and known.run_id == facts.run_id
-        return Distrust() if mine else Refuse("Redis is not a primary")
-    unfit = refusal(facts)
-    if unfit is not None:
-        return Refuse(unfit, shut=found != shut(facts))
-    if known is None:
-        return Begin(0, "the first store", whole=True)
-    ours = Mark(known.since, known.run_id)
-    if _same_process(facts, known):
-        match known.phase:
-            case "begun":
-                return Shut()
-            case "shut" if found in (shut(facts), ours):
-                return Open()
-            case "open" if found == ours:
-                return Beat()
-    elif found == ours and _restarted_whole(facts, known):
-        return Begin(known.since, "the same server, restarted whole", whole=True)
-    return Begin(ceil(now) + clock_skew, "nonces may be gone", whole=False)
-
-
-def shut(facts: ServerFacts) -> Mark:
-    """Return the mark under which this server lets nothing pass."""
-    return Mark(FAR_FUTURE, facts.run_id)
-
-
-def _same_process(facts: ServerFacts, known: KnownStore) -> bool:
-    same = (facts.run_id, facts.promoted) == (known.run_id, known.promoted)
-    return same and facts.pulse >= known.pulse
-
-
-def _restarted_whole(facts: ServerFacts, known: KnownStore) -> bool:
-    """Whether another process has all that the known one had; `decide` has compared the marks already."""
-    durable = facts.standalone and facts.aof_enabled and not facts.promoted
-    return durable and known.phase == "open" and facts.run_id != known.run_id and facts.pulse >= known.pulse
 
 
 class Memory:

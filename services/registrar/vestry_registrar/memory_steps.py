@@ -1,0 +1,120 @@
+"""What to do next about the memory of nonces: pure decisions (see `memory.py` for what it is about).
+
+Postgres keeps one row about the store: run id, beginning, pulse, phase. It is compared with what the server
+says of itself:
+
+- There never was a store: nothing was ever spent. Its memory begins at 0, always.
+- The same process, its marks whole, its pulse not behind: nothing happened. It keeps its beginning.
+- Another process that is the same server with its append-only file whole: it keeps its beginning too.
+- Anything else may have lost nonces: it begins at now + CLOCK_SKEW, after the `created` of every signature
+  that can have been accepted before. In doubt it is this; the price is a minute of "sign anew".
+
+**How "whole" is told: the pulse.** A counter is raised each second, in Redis first, and in Postgres only when
+Redis has acknowledged it. A server that comes back with less than Postgres knows has lost its latest writes.
+One that comes back with at least as much has lost at most what it was told after its last pulse: with
+`appendfsync everysec` a power cut can cost that second, with `always` nothing.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+from vestry_registrar.live_store import Mark, ServerFacts
+from vestry_registrar.repository.memory_marks import KnownStore
+
+NEVER_FORGETS: Final = "noeviction"
+FAR_FUTURE: Final = 2**53 - 1
+"""Unix seconds: nothing is signed after this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Nothing to decide: raise the pulse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Decide that this server's memory begins at `since` (Unix seconds). `whole`: nothing was forgotten."""
+
+    since: int
+    why: str
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shut:
+    """A beginning is decided for this server: make its marks ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """All that must come before is done: let signatures pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distrust:
+    """The known server does what no primary does; whatever it is later, it is another store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Not a server for nonces, for as long as it is so. `shut`: its marks may still let signatures pass."""
+
+    why: str
+    shut: bool = False
+
+
+Step = Beat | Begin | Shut | Open | Distrust | Refuse
+
+
+def decide(
+    facts: ServerFacts, found: Mark | None, known: KnownStore | None, now: float, clock_skew: int
+) -> Step:
+    """Decide the next step.
+
+    Args:
+        facts: what the server says of itself.
+        found: the mark that all of its places carry, None if they do not.
+        known: what Postgres knows of the store it knew last, None if it never knew one.
+        now: Unix seconds, taken after `facts` and `found`.
+        clock_skew: seconds.
+    """
+    if facts.role != "master":
+        mine = known is not None and known.run_id == facts.run_id
+        return Distrust() if mine else Refuse("Redis is not a primary")
+    if facts.maxmemory_policy != NEVER_FORGETS:
+        return Refuse(
+            "Redis may drop nonces: set its maxmemory-policy to noeviction", shut=found != shut(facts)
+        )
+    if known is None:
+        return Begin(0, "the first store", whole=True)
+    ours = Mark(known.since, known.run_id)
+    if _same_process(facts, known):
+        match known.phase:
+            case "begun" if known.pulse == 0 or (
+                found is not None and found.since in (known.since, FAR_FUTURE)
+            ):
+                return Shut()
+            case "shut" if found in (shut(facts), ours):
+                return Open()
+            case "open" if found == ours:
+                return Beat()
+    elif found == ours and _restarted_whole(facts, known):
+        return Begin(known.since, "the same server, restarted whole", whole=True)
+    return Begin(ceil(now) + clock_skew, "nonces may be gone", whole=False)
+
+
+def shut(facts: ServerFacts) -> Mark:
+    """Return the mark under which this server lets nothing pass."""
+    return Mark(FAR_FUTURE, facts.run_id)
+
+
+def _same_process(facts: ServerFacts, known: KnownStore) -> bool:
+    same = (facts.run_id, facts.promoted) == (known.run_id, known.promoted)
+    return same and facts.pulse >= known.pulse
+
+
+def _restarted_whole(facts: ServerFacts, known: KnownStore) -> bool:
+    """Whether another process has all that the known one had; `decide` has compared the marks already."""
+    durable = facts.standalone and facts.aof_enabled and not facts.promoted
+    return durable and known.phase == "open" and facts.run_id != known.run_id and facts.pulse >= known.pulse
