@@ -13,6 +13,7 @@ Promises kept here:
 """
 
 import asyncio
+import json
 import logging
 import re
 import sys
@@ -193,7 +194,10 @@ def _places(error: object) -> str:
 
 
 def _as_json(_logger: object, _method: str, event: MutableMapping[str, Any]) -> bytes:
-    return orjson.dumps(event, default=str)
+    try:
+        return orjson.dumps(event, default=str)
+    except TypeError:  # text that is no Unicode, as a header's odd bytes become: written as escapes
+        return json.dumps(event, default=str).encode()
 
 
 _console = structlog.dev.ConsoleRenderer(colors=True, sort_keys=False, timestamp_key="ts")

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import NamedTuple, TypeVar
 
 from vestry_service.common_settings import ServiceSettings
-from vestry_service.logging import Logger, make_logger
+from vestry_service.logging import Logger, adopt_stdlib, make_logger
 from vestry_service.metrics import Metrics
 from vestry_service.settings import load
 
@@ -28,8 +28,9 @@ def read_settings(cls: type[S], environ: Mapping[str, str]) -> S:
 
 
 def make_basis(service: str, settings: ServiceSettings) -> Basis:
-    """Make the logger and the metrics of a service, and log what was odd about its settings."""
+    """Make the logger, also for libraries, and the metrics of a service; log what was odd about its settings."""
     logger = make_logger(service, VERSION, settings.log_level, settings.log_format, sys.stdout.buffer)
+    adopt_stdlib(logger, settings.log_level)
     for warning in settings.warnings:
         logger.warning(warning)
     return Basis(logger, Metrics(service, VERSION))

@@ -5,25 +5,11 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterator
-
-import pytest
 
 from service_log import Log
 from vestry_service.logging import FIELDS, adopt_stdlib, make_logger
 
 KEY_LIKE = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"
-
-
-@pytest.fixture
-def stdlib() -> Iterator[logging.Logger]:
-    """The root logger, put back as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield root
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
 
 
 def test_fields_stand_in_the_order_of_the_contract(log: Log) -> None:
@@ -56,6 +42,12 @@ def test_a_line_stays_one_line(log: Log) -> None:
     log.logger.info("a\nb", authority='x"\n{"level":"error"}')
     assert log.text.count("\n") == 1
     assert log.lines[0]["authority"] == 'x"\n{"level":"error"}'
+
+
+def test_text_that_is_no_unicode_is_written_too(log: Log) -> None:
+    """Odd bytes of a header must not fail the request whose line they stand in."""
+    log.logger.info("request", authority="a\udcff")
+    assert log.lines[0]["authority"] == "a\udcff"
 
 
 def test_a_traceback_names_types_and_places_and_quotes_nothing(log: Log) -> None:
