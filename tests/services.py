@@ -137,11 +137,11 @@ class Agent:
         return f'sig1="{self.url}"'
 
     def sign(
-        self, method: str = "GET", url: str = TOOL, *, agent: str | None = None, **changes: Any
+        self, method: str = "GET", url: str = TOOL, *, named: str | None = None, **changes: Any
     ) -> dict[str, str]:
-        """Sign as a released client does, but for the changes; `agent` is the text of Signature-Agent."""
-        named = {"Signature-Agent": self.header if agent is None else agent}
-        headers = {**named, **changes.pop("headers", {})}
+        """Sign as a released client does, but for the changes; `named` is the text of Signature-Agent."""
+        header = {"Signature-Agent": self.header if named is None else named}
+        headers = {**header, **changes.pop("headers", {})}
         return {**signer.sign(self.key, method, url, headers=headers, **changes), **headers}
 
     def sign_strictly(self, method: str = "GET", url: str = TOOL, **changes: Any) -> dict[str, str]:

@@ -53,7 +53,9 @@ def sign(
 
     Args:
         key: who signs.
-        method, url, headers: what is signed.
+        method: of the request that is signed.
+        url: its absolute URL.
+        headers: its other headers.
         covered: component identifiers as they stand in the header.
         label: of the signature.
         base: the bytes that are signed, instead of the signature base.

@@ -62,7 +62,7 @@ async def test_kid_in_the_body_differing_from_the_key(services: Services) -> Non
 @ENROLMENTS
 @pytest.mark.parametrize("member", ["d", "p", "q", "dp", "dq", "qi", "k"])
 async def test_private_members_in_the_jwk(services: Services, path: str, member: str) -> None:
-    """A private member is refused with the warning that the key is exposed, whatever it holds, and nothing is stored."""
+    """A private member is refused, whatever it holds, with the warning that the key is exposed."""
     key = generate()
     for value in (key.jwk["d"], "", None, 7):
         before = services.stored()

@@ -126,7 +126,7 @@ async def test_replay_under_a_second_signature(services: Services) -> None:
     agent = await services.agent()
     used = agent.sign()
     assert (await services.verify(used)).status == 200
-    fresh = agent.sign(label="sig2", agent=used["Signature-Agent"])
+    fresh = agent.sign(label="sig2", named=used["Signature-Agent"])
     fresh_agents = f'sig1="{agent.url}", sig2="{agent.url}"'
     for order in ((used, fresh), (fresh, used)):
         headers = {**both(*order), "Signature-Agent": fresh_agents}
