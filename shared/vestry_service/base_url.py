@@ -66,6 +66,11 @@ def authority(host: str, number: int | None, scheme: str) -> str:
 
 def find_base_url(env: Environment) -> BaseUrl | None:
     """Return the base URL that the environment gives; note what is wrong with it and what was ignored."""
+    found: BaseUrl | None = env.once("the base URL", _find)
+    return found
+
+
+def _find(env: Environment) -> BaseUrl | None:
     name, text = _chosen(env)
     allow_plain_http = env.get(ALLOW_PLAIN_HTTP)
     if text is None:

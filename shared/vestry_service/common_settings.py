@@ -26,16 +26,13 @@ _ALLOWED_AUTHORITIES = Variable("ALLOWED_AUTHORITIES", listed(str), default=())
 
 def _allowed_authorities(env: Environment) -> tuple[str, ...]:
     """Normalise as for the base URL's scheme, which is the one their default port belongs to."""
-    base = find_base_url(Environment({name: env.text(name) or "" for name in _BASE_NAMES}))
+    base = find_base_url(env)
     scheme = base.scheme if base else "https"
     try:
         return tuple(dict.fromkeys(parse_authority(item, scheme) for item in env.get(_ALLOWED_AUTHORITIES)))
     except ValueError as error:
         env.problems.append(f"ALLOWED_AUTHORITIES: {error}")
         return ()
-
-
-_BASE_NAMES = ("PUBLIC_URL", "HOSTNAME", "PORT", "ALLOW_PLAIN_HTTP")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,9 +75,13 @@ class Environment:
 
     def get(self, variable: Variable) -> Any:
         """Return the value of a variable, the same each time. A problem is noted once, and gives None."""
-        if variable.name not in self._read:
-            self._read[variable.name] = self._get(variable)
-        return self._read[variable.name]
+        return self.once(variable.name, lambda _: self._get(variable))
+
+    def once(self, name: str, compute: Callable[["Environment"], Any]) -> Any:
+        """Return what `compute` finds, the same each time, so that its problems and warnings are noted once."""
+        if name not in self._read:
+            self._read[name] = compute(self)
+        return self._read[name]
 
     def _get(self, variable: Variable) -> Any:
         name, text = self._find(variable)

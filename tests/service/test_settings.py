@@ -178,3 +178,8 @@ def test_tool_fqdn_regex_has_an_older_name() -> None:
     assert load(VerifierSettings, older).tool_fqdn_regex == "old"
     assert load(VerifierSettings, older | {"TOOL_FQDN_REGEX": "new"}).tool_fqdn_regex == "new"
     assert load(VerifierSettings, {"REDIS_URL": REDIS}).tool_fqdn_regex is None
+
+
+def test_an_ignored_hostname_is_warned_about_once() -> None:
+    """However many settings depend on the base URL."""
+    assert len(load(RegistrarSettings, NEEDED | {"HOSTNAME": "3f2a9c1b77d0"}).warnings) == 1
