@@ -8,7 +8,7 @@ bin=$dir/bin
 if [ -x "$bin/promtool" ] && [ -x "$bin/docker-compose" ]; then exit; fi
 
 # The archive that this machine uses already. Compose v2 came to Debian with this suite.
-archive=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -v security | sort -u | head -n 1)
+archive=$(apt-get indextargets --no-release-info --format '$(REPO_URI)' | grep -v security | sort -u | head -n 1)
 [ -n "$archive" ] || { echo "this machine has no Debian archive" >&2; exit 1; }
 mkdir -p "$bin" "$dir"/{parts,lists/partial,cache/archives/partial}
 cat >"$dir/parts/archive.sources" <<SOURCES
