@@ -4,8 +4,8 @@ import itertools
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -25,6 +25,13 @@ def descendants(pid: int) -> list[int]:
     for ancestor in found:
         found += [child for child, parent in parents.items() if parent == ancestor]
     return found[1:]
+
+
+def kill_all(pids: Iterable[int]) -> None:
+    """`kill -9` of these processes, some of which may be gone by then."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 class PostgresServer(Postgres):
@@ -49,8 +56,7 @@ class PostgresServer(Postgres):
     def kill(self) -> None:
         """`kill -9` of the server and of every one of its processes, at once."""
         if self.process is not None:
-            for pid in [self.process.pid, *descendants(self.process.pid)]:
-                os.kill(pid, signal.SIGKILL)
+            kill_all([self.process.pid, *descendants(self.process.pid)])
         super().kill()
 
     def pause(self) -> None:

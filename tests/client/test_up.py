@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from stores import PostgresServer, descendants
+from stores import PostgresServer, descendants, kill_all
 
 DRIVER = Path(__file__).with_name("hello_stack.py")
 PORTS = ("PORT", "VERIFIER_PORT", "INTERNAL_PORT", "VERIFIER_INTERNAL_PORT")
@@ -245,8 +245,7 @@ def test_everything_killed_by_nine_at_once(stacks: Stacks) -> None:
     url = (stack.journal.parent / "url").read_text()
     with psycopg.connect(url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-    for pid in [stack.popen.pid, *descendants(stack.popen.pid)]:
-        os.kill(pid, signal.SIGKILL)
+    kill_all([stack.popen.pid, *descendants(stack.popen.pid)])
     stacks.up().says("vestry is up")
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)

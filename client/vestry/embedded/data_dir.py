@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
 from vestry.embedded.errors import CannotStart
 from vestry.embedded.identity import Identity
@@ -126,25 +127,33 @@ class DataDir:
         self.path.chmod(0o711)
 
     def socket_folder(self, name: str, owner: Identity) -> Path:
-        """A folder for the Unix socket of the store `name`, its path short enough to be bound.
+        """A folder for the Unix socket of the store `name`, its path fit to be bound and put into a URL.
 
-        It is in the data folder, or, when that path is too long, in a private one under /tmp whose name
-        follows from the data folder's.
+        It is in the data folder, or, where that path will not do, a private one for temporary files whose
+        name follows from the data folder's.
 
         Raises:
             CannotStart: somebody else owns that private folder.
         """
         folder = self.path / f"{name}.socket"
-        if len(os.fsencode(folder)) + LONGEST_SOCKET_NAME > LONGEST_SOCKET_PATH:
+        if not _fits(folder):
             digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-            folder = Path(tempfile.gettempdir()) / f"vestry-{digest}"
-            if len(os.fsencode(folder)) + LONGEST_SOCKET_NAME > LONGEST_SOCKET_PATH:
-                folder = Path("/tmp") / folder.name  # noqa: S108 - private, and checked just below
+            places = (Path(place) / f"vestry-{digest}" for place in (tempfile.gettempdir(), "/tmp"))  # noqa: S108
+            folder = next(place for place in places if _fits(place))
             self._outside.append(folder)
         folder.mkdir(mode=0o700, exist_ok=True)
         _refuse_foreign(folder, owner)
         owner.give(folder)
         return folder
+
+
+def _fits(folder: Path) -> bool:
+    """Whether a socket in the folder can be bound, and every reader of URLs reads its path alike.
+
+    Of a space or a percent sign in a URL's query they make different things.
+    """
+    path = str(folder)
+    return len(os.fsencode(path)) + LONGEST_SOCKET_NAME <= LONGEST_SOCKET_PATH and quote(path) == path
 
 
 def _refuse_foreign(folder: Path, owner: Identity) -> None:

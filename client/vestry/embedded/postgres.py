@@ -18,7 +18,6 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
 
 from vestry.embedded.data_dir import DataDir
 from vestry.embedded.errors import CannotStart
@@ -74,9 +73,7 @@ class Postgres(Store):
 
     def database_url(self, database: str) -> str:
         """The URL of another database on this server, whether it exists or not."""
-        # In full percent-encoding: libpq takes a plus sign for itself, not for a space.
-        host = quote(str(self._sockets), safe="")
-        return f"postgresql://{OWNER}:{quote(self._password)}@/{database}?host={host}"
+        return f"postgresql://{OWNER}:{self._password}@/{database}?host={self._sockets}"
 
     @property
     def _pid_file(self) -> Path:

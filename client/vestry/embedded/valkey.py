@@ -9,7 +9,6 @@ import platform
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
 
 from vestry.embedded.data_dir import DataDir
 from vestry.embedded.errors import CannotStart
@@ -52,7 +51,7 @@ class Valkey(Store):
     @property
     def url(self) -> str:
         """The URL that redis-py reads."""
-        return f"unix://{quote(str(self._socket))}"
+        return f"unix://{self._socket}"
 
     def command(self, *words: str, patience: float = 1) -> bytes:
         """Send one command and return the first bytes of the answer, in the protocol's own form.

@@ -20,6 +20,7 @@ from vestry_service.sockets import listening
 
 READY_WITHIN = 120.0  # seconds
 _TURN = 0.1  # seconds between two looks at everything
+_SILENCE = 2.0  # seconds in which nobody wonders yet
 
 Part = Postgres | Valkey | Service
 
@@ -116,24 +117,25 @@ def _stop(part: Part, tell: Callable[[str], None]) -> None:
 
 
 def _await_ready(children: Sequence[Service], interrupt: Interrupt, tell: Callable[[str], None]) -> None:
-    deadline = time.monotonic() + READY_WITHIN
+    """Wait; from `_SILENCE` on, say what for, whenever that changes."""
+    began = time.monotonic()
     told: dict[str, str] = {}
-    waiting = list(children)
+    waiting = {child.name: child for child in children}
     while waiting:
         _refuse_dead(children, interrupt)
         if interrupt.wanted:
             raise _Interrupted
-        for child in list(waiting):
+        passed = time.monotonic() - began
+        for name, child in list(waiting.items()):
             failing = child.failing()
             if failing is None:
-                tell(f"{child.name} is ready")
-                waiting.remove(child)
-            elif failing != told.get(child.name, "to answer"):
-                tell(f"waiting for {child.name}: {failing}")
-                told[child.name] = failing
-        if time.monotonic() > deadline:
-            late = ", ".join(f"{child.name}: {told.get(child.name, 'no answer')}" for child in waiting)
-            raise CannotStart(f"not ready after {READY_WITHIN:.0f} s: {late}")
+                tell(f"{name} is ready")
+                del waiting[name]
+            elif passed > _SILENCE and failing != told.get(name):
+                tell(f"waiting for {name}: {failing}")
+                told[name] = failing
+        if passed > READY_WITHIN:
+            raise CannotStart(f"not ready after {READY_WITHIN:.0f} s: {', '.join(waiting)}")
         time.sleep(_TURN)
 
 

@@ -75,6 +75,14 @@ class Service:
         reason = f": {words.pop().strip()}" if words and not words[-1].startswith("{") else ""
         return CannotStart(f"the {self.name} {ended}{reason}", tuple(words[-10:]))
 
+    def last_words(self) -> str:
+        """What it said last: of a line of its log, the event."""
+        said = self._words[-1] if self._words else "nothing"
+        try:
+            return str(json.loads(said)["event"])
+        except (ValueError, KeyError, TypeError):
+            return said
+
     def failing(self) -> str | None:
         """Name what it still waits for; None when it is ready."""
         host, _, port = self._address.rpartition(":")
@@ -84,7 +92,7 @@ class Service:
             answer = connection.getresponse()
             return None if answer.status == 200 else _failed_checks(answer.read())
         except (OSError, http.client.HTTPException):
-            return "to answer"
+            return f"to answer (it said: {self.last_words()})"
         finally:
             connection.close()
 
