@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 
 from vestry_service.errors import KeyTaken
-from vestry_service.postgres import Connection, Pool, connection, database_errors
+from vestry_service.postgres import Connection, Pool, database_errors
+from vestry_service.postgres import connection as pooled
 
 Executor: TypeAlias = Pool | Connection
 
@@ -41,13 +42,26 @@ async def edge(executor: Executor) -> AsyncIterator[Connection]:
         UidCollision: the uid is in use.
     """
     try:
-        async with connection(executor) if isinstance(executor, asyncpg.Pool) else _same(executor) as sql:
+        async with pooled(executor) if isinstance(executor, asyncpg.Pool) else _same(executor) as sql:
             yield sql
     except asyncpg.IntegrityConstraintViolationError as error:
         meaning = _MEANINGS.get(error.constraint_name or "")
         if meaning is None:
             raise
         raise meaning from error
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """Yield a connection inside a transaction in which each statement sees what is committed when it starts.
+
+    That is asked for by name, since a database may have another default: what waits for a row's lock must then read
+    what the one before it has written.
+
+    Raises as `edge`; and DatabaseUnavailable at the end: then it is unknown whether the transaction stands.
+    """
+    async with edge(pool) as connection, connection.transaction(isolation="read_committed"):
+        yield connection
 
 
 @asynccontextmanager
