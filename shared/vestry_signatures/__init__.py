@@ -2,7 +2,7 @@
 
     key = generate()
     request = Request.of("GET", "https://tool.example/", [])
-    headers = sign(request, key, created=now, agent_url="https://agent-….example.com")
+    headers = sign(request, key, created=now, agent_url="https://agent-0123456789abcdef01234567.example.com")
 
     signed = Request.of("GET", "https://tool.example/", headers.items())
     [proof] = verify(signed, lambda agent, keyid: key.public, Policy(), now)

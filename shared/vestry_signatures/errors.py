@@ -48,6 +48,8 @@ class VestryError(Exception):
 
 
 class SignatureError(VestryError):
+    """Somebody's signature does not hold: 401."""
+
     reason = "INVALID_SIGNATURE"
     status = 401
     outcome: ClassVar[Outcome | None] = "invalid"
@@ -157,6 +159,8 @@ class UnknownKey(SignatureError):
 
 
 class Undecided(VestryError):
+    """It cannot be decided now, so nothing passes: 503. The caller signs anew, for the nonce may be spent."""
+
     status = 503
     outcome: ClassVar[Outcome | None] = "unverified"
     retry_after = 1
@@ -178,6 +182,8 @@ class DatabaseUnavailable(Undecided):
 
 
 class KeyRefused(VestryError):
+    """A key that cannot be taken: 422."""
+
     status = 422
 
 
@@ -200,6 +206,8 @@ class WeakKey(KeyRefused):
 
 
 class RequestRefused(VestryError):
+    """The question itself is unusable: 400."""
+
     status = 400
 
 

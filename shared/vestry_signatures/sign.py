@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from . import algorithms, fields
 from .base import signature_base
-from .errors import InvalidJwk
+from .errors import InvalidJwk, MalformedSignature
 from .keys import decode_base64url, encode_base64url, public_key
 from .message import Request
 from .profiles import TAG
@@ -62,6 +62,7 @@ def private_key(jwk: Mapping[str, Any]) -> PrivateKey:
 
     Raises:
         InvalidJwk: it is none, or its public member is another key's.
+        WeakKey: it is one of the keys printed in RFC 9421.
     """
     if jwk.get("kty") != "OKP" or jwk.get("crv") != "Ed25519" or not isinstance(jwk.get("d"), str):
         raise InvalidJwk("not a private Ed25519 JWK")
@@ -150,7 +151,10 @@ def sign(
 
 
 def _item(text: str) -> fields.Item:
-    return fields.parse_item(text) if text.startswith('"') else (text, {})
+    try:
+        return fields.parse_item(text if text.startswith('"') else f'"{text}"')
+    except fields.FieldError as error:
+        raise MalformedSignature("a component to cover is not written as RFC 9421 writes it") from error
 
 
 def _lines(headers: Mapping[str, str]) -> dict[str, list[str]]:
