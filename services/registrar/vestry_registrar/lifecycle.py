@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vestry_registrar.repository.edge import edge
+from vestry_registrar.repository.edge import transaction
 from vestry_registrar.repository.rotations import (
     KnownKey,
     Locked,
@@ -92,7 +92,7 @@ async def rotate(pool: Pool, uid: str, old_kid: str, new_jwk: Mapping[str, Any],
         What `may_rotate` and `may_come` raise: nothing was changed.
         DatabaseUnavailable: it is unknown whether the change stands; the outbox has it if it does.
     """
-    async with edge(pool) as connection, connection.transaction():
+    async with transaction(pool) as connection:
         outbox_id = await _rotate(connection, uid, old_kid, new_jwk, new_kid)
     return Rotated(uid, new_kid, {**new_jwk, "kid": new_kid}, outbox_id)
 

@@ -40,7 +40,7 @@ from typing import Final
 from vestry_registrar.live_store import LiveStore, Mark, ServerFacts
 from vestry_registrar.memory_steps import Beat, Begin, Distrust, Open, Refuse, Shut, Step, decide, shut
 from vestry_registrar.repository import memory_marks
-from vestry_registrar.repository.edge import edge
+from vestry_registrar.repository.edge import transaction
 from vestry_registrar.repository.memory_marks import KnownStore
 from vestry_service.logging import Logger
 from vestry_service.postgres import Connection, Pool
@@ -82,7 +82,7 @@ class Memory:
 
     async def _step(self) -> KnownStore | None:
         """Decide and take one step; return what is known after it, None if there is nothing for us to do."""
-        async with edge(self._pool) as connection, connection.transaction():
+        async with transaction(self._pool) as connection:
             if not await memory_marks.try_lock(connection):
                 return None
             known = await memory_marks.find(connection)

@@ -28,7 +28,7 @@ from vestry_registrar.enrolment import Enrolled
 from vestry_registrar.live_store import LiveStore
 from vestry_registrar.memory import Memory
 from vestry_registrar.repository import outbox, records
-from vestry_registrar.repository.edge import edge
+from vestry_registrar.repository.edge import transaction
 from vestry_registrar.repository.records import Reading
 from vestry_service.live_records import LiveRecord
 from vestry_service.logging import Logger
@@ -167,7 +167,7 @@ class Publisher:
 
     async def _send_batch(self) -> bool:
         """Send some rows, which stay claimed until they are deleted; False if there are none left to claim."""
-        async with edge(self._pool) as connection, connection.transaction():
+        async with transaction(self._pool) as connection:
             claim = await outbox.claim(connection, BATCH)
             reading = await self._young(partial(records.of_agents, connection, claim.agents))
             await self._write(reading)
