@@ -1,7 +1,7 @@
 """Servers that only listen: to see who calls, and to answer in ways that no honest server would."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 
@@ -24,6 +24,14 @@ class Listener:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def has_been_asked(self, times: int) -> Callable[[], Awaitable[bool]]:
+        """Whether so many requests have come, for `until`."""
+
+        async def asked() -> bool:
+            return len(self.heads) >= times
+
+        return asked
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

@@ -10,7 +10,7 @@ import io
 import json
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -152,6 +152,13 @@ class Agent:
     def at(self, uid: str) -> "Agent":
         """The same key, under the name of somebody else."""
         return Agent(self.key, uid)
+
+
+async def until(reached: Callable[[], Awaitable[bool]], patience: float = 10) -> None:
+    """Ask again and again until something is so."""
+    async with asyncio.timeout(patience):
+        while not await reached():  # noqa: ASYNC110 - what is waited for happens in other processes
+            await asyncio.sleep(0.02)
 
 
 def jwk_body(jwk: Any) -> bytes:

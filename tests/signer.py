@@ -11,6 +11,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from vestry_signatures import PrivateKey, Request, fields
 from vestry_signatures.base import signature_base
@@ -25,7 +26,13 @@ class Raw(str):
     __slots__ = ()
 
 
-Parameter = int | str | Raw | None
+class In(NamedTuple):
+    """So many seconds from the moment of signing."""
+
+    seconds: int
+
+
+Parameter = int | str | Raw | In | None
 """None leaves a parameter out."""
 
 
@@ -62,6 +69,7 @@ def sign(
         order: of the parameters; those it does not name come last.
         changes: parameters with another value than a client would give them.
     """
+    changes = {name: _then(value) for name, value in changes.items()}
     created = changes.get("created")
     start = created if type(created) is int else now()
     values: dict[str, Parameter] = {
@@ -79,6 +87,10 @@ def sign(
         base = _base(Request.of(method, url, _lines(headers or {})), covered, parameters)
     value = base64.b64encode(key.sign(base)).decode()
     return {"Signature-Input": f"{label}={parameters}", "Signature": f"{label}=:{value}:"}
+
+
+def _then(value: Parameter) -> Parameter:
+    return now() + value.seconds if isinstance(value, In) else value
 
 
 def _shown(value: Parameter) -> str:

@@ -9,7 +9,7 @@ from redis import Redis
 
 from bare_client import send
 from listeners import listening_with, response
-from services import BASE, HOST, Agent, Services, jwk_body
+from services import BASE, HOST, Agent, Services, jwk_body, until
 from vestry_signatures import generate
 
 NOBODY = "agent-" + "0" * 24
@@ -215,8 +215,7 @@ async def test_strangers_taking_all_questions_to_the_registrar(services: Service
         with services.another_verifier(REGISTRAR_URL=slow.url) as verifier:
             flood = [Agent(generate(), NOBODY) for _ in range(40)]
             waiting = [asyncio.create_task(services.verify(each.sign(), verifier=verifier)) for each in flood]
-            while slow.connections < 16:
-                await asyncio.sleep(0.01)
+            await until(slow.has_been_asked(16))
             started = time.monotonic()
             assert (await services.verify(agent.sign(), verifier=verifier)).status == 200
             assert time.monotonic() - started < 1
