@@ -50,6 +50,10 @@ def split_options(url: str) -> tuple[str, int | None]:
     return urlunsplit(parts._replace(query=rest)), int(sizes[-1]) if sizes else None
 
 
+async def _leave_as_it_is(_connection: object) -> None:
+    """Keep a connection as its last user left it."""
+
+
 @asynccontextmanager
 async def open_pool(url: str, max_size: int = 10) -> AsyncIterator[Pool]:
     """Yield a pool of at most `max_size` connections, none of which is opened yet."""
@@ -62,6 +66,8 @@ async def open_pool(url: str, max_size: int = 10) -> AsyncIterator[Pool]:
         timeout=CONNECT_TIMEOUT,
         command_timeout=COMMAND_TIMEOUT,
         server_settings={"application_name": "vestry"},
+        # Nothing of ours outlives its transaction, so there is nothing to reset; asking would be a trip each time.
+        reset=_leave_as_it_is,
         **options,
     )
     await pool

@@ -71,14 +71,28 @@ class Link:
         self.run_id = ""
 
     async def run(
-        self, script: Script, keys: Sequence[bytes], args: Sequence[Word], deadline: float | None = None
+        self,
+        script: Script,
+        keys: Sequence[bytes],
+        args: Sequence[Word],
+        deadline: float | None = None,
+        only_on: str | None = None,
     ) -> Any:
-        """Run a script once and return its reply. `deadline` is in the event loop's time, by default TIMEOUT away.
+        """Run a script once and return its reply.
+
+        Args:
+            script: the script.
+            keys: its KEYS.
+            args: its ARGV.
+            deadline: in the event loop's time; by default TIMEOUT away.
+            only_on: the run id of the one server that may run it: any other is sent nothing.
 
         Raises ReplayStoreUnavailable when there is no reply in time, or an error instead of one: whether the
         script has run, or will yet, is then unknown.
         """
         async with self._trip(deadline):
+            if only_on is not None:
+                await self._require(only_on)
             try:
                 [reply] = await self._say(("EVALSHA", script.sha, len(keys), *keys, *args))
             except NoScriptError:
@@ -113,6 +127,12 @@ class Link:
         # entrusted to it. Unread bytes would be an answer to nobody's question: the same.
         if self._connection.is_connected and await self._connection.can_read():
             await self.hang_up()
+
+    async def _require(self, run_id: str) -> None:
+        if not self._connection.is_connected:
+            await self._connection.connect()  # type: ignore[no-untyped-call]
+        if self.run_id != run_id:
+            raise RedisConnectionError("the server was restarted: this is meant for the one before")
 
     async def _say(self, *commands: tuple[Word, ...]) -> list[Any]:
         packed = [hiredis.pack_command(words) for words in commands]  # type: ignore[arg-type]  # see its stub

@@ -1,10 +1,10 @@
 """Our own agents' URLs: one spelling each, and back from every spelling to the uid.
 
-An agent of ours has the URL `scheme://uid.base-authority`. In a Signature-Agent it may be written with another scheme,
-in capitals, with the default port, with a path behind it, as a bare token, or as the path fallback under the base URL
-(`base/agents/uid/…`). All of them are reduced to the uid before anything is looked up, kept or answered: else a second
-spelling of a revoked agent would be somebody whom nobody has revoked. The scheme is not compared, for a proxy may have
-ended TLS; userinfo and a trailing dot are refused.
+An agent of ours has the URL `scheme://uid.base-authority`. In a Signature-Agent it may be written with another
+scheme, in capitals, with the default port, with a path behind it, as a bare token, or as the path fallback under the
+base URL (`base/agents/uid/…`). All of them are reduced to the uid before anything is looked up, kept or answered:
+else a second spelling of a revoked agent would be somebody whom nobody has revoked. The scheme is not compared, for
+a proxy may have ended TLS; userinfo and a trailing dot are refused.
 """
 
 import re

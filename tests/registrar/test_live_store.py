@@ -136,7 +136,7 @@ async def test_marks_nobody_can_read(stores: Stores) -> None:
 async def test_forgotten(fragile: Stores) -> None:
     """A flushed server has neither marks nor pulse."""
     await fragile.live.set_marks(Mark(0, "one"))
-    await fragile.live.beat(5)
+    await fragile.live.beat(5, await fragile.run_id())
     fragile.server.forget()
     assert await fragile.live.marks() is None
     assert (await fragile.live.server()).pulse == 0
@@ -146,7 +146,7 @@ async def test_the_pulse_only_rises(stores: Stores) -> None:
     """A beat that comes late does not make the server look as if it had lost some."""
     assert (await stores.live.server()).pulse == 0
     for beat, pulse in ((1, 1), (10, 10), (9, 10), (11, 11)):
-        await stores.live.beat(beat)
+        await stores.live.beat(beat, await stores.run_id())
         assert (await stores.live.server()).pulse == pulse
 
 
@@ -160,7 +160,7 @@ async def test_what_a_server_says_of_itself(stores: Stores) -> None:
 @pytest.mark.parametrize("whole", [True, False])
 async def test_a_restart_is_told_by_run_id_and_pulse(fragile: Stores, whole: bool) -> None:
     """A restart shows in the run id; whether memory was lost shows in the pulse. Neither looks like a promotion."""
-    await fragile.live.beat(7)
+    await fragile.live.beat(7, await fragile.run_id())
     before = await fragile.live.server()
     await fragile.restart(whole=whole)
     after = await fragile.live.server()
@@ -168,15 +168,30 @@ async def test_a_restart_is_told_by_run_id_and_pulse(fragile: Stores, whole: boo
     assert after[1:] == (*before[1:-1], 7 if whole else 0)
 
 
+async def test_a_beat_for_the_server_before(fragile: Stores) -> None:
+    """A server that was restarted since is not given the pulse of the one before: its loss would be hidden."""
+    before = await fragile.run_id()
+    await fragile.live.beat(3, before)
+    await fragile.restart(whole=False)
+    with pytest.raises(ReplayStoreUnavailable):
+        await fragile.live.beat(4, before)
+    assert (await fragile.live.server()).pulse == 0
+
+
 async def test_away(fragile: Stores) -> None:
     """Whatever cannot be said to the store is told to the caller, and works again afterwards."""
+    run_id = await fragile.run_id()
     fragile.server.fail()
     outcomes = await asyncio.gather(
         fragile.live.write([record()]),
         fragile.live.marks(),
         return_exceptions=True,
     )
-    for failing in (fragile.live.set_marks(Mark(0, "one")), fragile.live.beat(1), fragile.live.server()):
+    for failing in (
+        fragile.live.set_marks(Mark(0, "one")),
+        fragile.live.beat(1, run_id),
+        fragile.live.server(),
+    ):
         outcomes += await asyncio.gather(failing, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [ReplayStoreUnavailable] * 5
     fragile.server.heal()
@@ -202,14 +217,14 @@ async def test_a_late_write_cannot_pass_a_newer_one(own_valkey: ValkeyServer) ->
 async def test_a_write_later_than_its_end_leaves_nothing(own_valkey: ValkeyServer) -> None:
     """A write that a paused server carries out when the record's end has come cannot bring a key back to life."""
     live = RedisLiveStore(own_valkey.url, 1, now)
-    await live.marks()
+    run_id = (await live.server()).run_id
     await live.write([record(1, kid=BOB)])
     own_valkey.pause()
     with pytest.raises(ReplayStoreUnavailable):
         await live.write([record(1)])
     await asyncio.sleep(1.1)
     own_valkey.resume()
-    await live.beat(1)
+    await live.beat(1, run_id)
     await live.aclose()
     assert RealServer(own_valkey).get(record_key(ALICE)) is None
     assert b"cmdstat_set:calls=3" in info(own_valkey, "commandstats")  # Bob's, the late one, the pulse
@@ -218,10 +233,11 @@ async def test_a_write_later_than_its_end_leaves_nothing(own_valkey: ValkeyServe
 async def test_a_promoted_server_is_told_apart(own_valkey: ValkeyServer) -> None:
     """A server that was a replica once may lack nonces, and says so; while it is one it is not spoken to."""
     async with real_stores(own_valkey) as stores:
+        run_id = await stores.run_id()
         assert not (await stores.live.server()).promoted
         own_valkey.command("REPLICAOF", "127.0.0.1", "1")
         with pytest.raises(ReplayStoreUnavailable):
-            await stores.live.beat(1)
+            await stores.live.beat(1, run_id)
         with pytest.raises(ReplayStoreUnavailable) as refusal:
             await stores.live.server()
         assert "replica" in str(refusal.value.__cause__)

@@ -160,8 +160,8 @@ class Dying:
     async def set_marks(self, mark: Mark) -> None:
         await self._do(lambda: self.inner.set_marks(mark))
 
-    async def beat(self, pulse: int) -> None:
-        await self._do(lambda: self.inner.beat(pulse))
+    async def beat(self, pulse: int, run_id: str) -> None:
+        await self._do(lambda: self.inner.beat(pulse, run_id))
 
     async def write(self, records: Sequence[LiveRecord], *, read_at: float | None = None) -> None:
         await self._do(lambda: self.inner.write(records, read_at=read_at))
@@ -324,7 +324,8 @@ async def test_a_store_restarted_under_the_pulse_is_not_trusted(house: House) ->
     await house.registrar().look()
     await house.registrar().look()
     dying = Dying(house.live, at=3, after=False, accident=house.lose_a_little)
-    await house.registrar(dying).look()
+    with pytest.raises(ReplayStoreUnavailable):
+        await house.registrar(dying).look()
     await house.registrar().look()
     assert not await house.passes(created=NOW + SKEW)
 
@@ -356,7 +357,7 @@ async def test_a_kill_at_any_point_never_opens_too_early(
         kills = 0
         while await _survives_a_kill(pool, past, accident, kills + 1, after):
             kills += 1
-        assert kills >= 4, "it was never killed"
+        assert kills >= 3, "it was never killed"
 
 
 async def _survives_a_kill(pool: Pool, past: str, accident: str, at: int, after: bool) -> bool:

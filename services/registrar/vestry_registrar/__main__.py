@@ -1,6 +1,7 @@
 """`python -m vestry_registrar`: bring the database up to date, then run one registrar until SIGTERM."""
 
 import os
+import signal
 import sys
 import time
 from typing import Final
@@ -23,6 +24,8 @@ def main() -> None:
     try:
         settings = read_settings(RegistrarSettings, os.environ)
         basis = make_basis("registrar", settings)
+        # As the first process of a container we have no default: the kernel would ignore the signal.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         _migrate(settings, basis.logger)
     except StartError as error:
         sys.exit(str(error))

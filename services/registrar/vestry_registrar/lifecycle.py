@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vestry_registrar.repository.edge import transaction
+from vestry_registrar.repository.edge import end_if_silent, transaction
 from vestry_registrar.repository.rotations import (
     KnownKey,
     Locked,
@@ -100,7 +100,8 @@ async def rotate(pool: Pool, uid: str, old_kid: str, new_jwk: Mapping[str, Any],
 async def _rotate(
     connection: Connection, uid: str, old_kid: str, new_jwk: Mapping[str, Any], new_kid: str
 ) -> int:
-    # (1)
+    # (1), and not for longer than a hang of ours may last
+    await end_if_silent(connection)
     agent = await lock_agent(connection, uid)
     old = await lock_key(connection, agent.id, old_kid) if agent else None
     # (2)

@@ -125,8 +125,8 @@ class LiveStore(Protocol):
         """Write all 4096 memory marks in one step."""
         ...
 
-    async def beat(self, pulse: int) -> None:
-        """Raise the pulse to this number; a higher one that is there stays."""
+    async def beat(self, pulse: int, run_id: str) -> None:
+        """Raise the pulse of the server with this run id; a higher one that is there stays."""
         ...
 
     async def aclose(self) -> None:
@@ -162,23 +162,25 @@ class RedisLiveStore:
         return _facts(parse_info(info), int(pulse or 0))
 
     async def marks(self) -> Mark | None:
-        value = await self._run(READ_MARKS, MARK_KEYS)
+        value = await self._run(READ_MARKS, MARK_KEYS, ())
         return read_mark(value)
 
     async def set_marks(self, mark: Mark) -> None:
-        await self._run(WRITE_MARKS, MARK_KEYS, mark.encode())
+        await self._run(WRITE_MARKS, MARK_KEYS, [mark.encode()])
 
-    async def beat(self, pulse: int) -> None:
-        await self._run(RAISE_PULSE, [PULSE], pulse)
+    async def beat(self, pulse: int, run_id: str) -> None:
+        await self._run(RAISE_PULSE, [PULSE], [pulse], run_id)
 
     async def aclose(self) -> None:
         await self._records.aclose()
         async with self._turn:
             await self._link.hang_up()
 
-    async def _run(self, script: Script, keys: Sequence[bytes], *args: bytes | int) -> Any:
+    async def _run(
+        self, script: Script, keys: Sequence[bytes], args: Sequence[bytes | int], only_on: str | None = None
+    ) -> Any:
         async with self._turn:
-            return await self._link.run(script, keys, args)
+            return await self._link.run(script, keys, args, only_on=only_on)
 
 
 def _facts(facts: dict[str, str], pulse: int) -> ServerFacts:

@@ -6,6 +6,7 @@ from vestry_registrar.live_store import MARK_KEYS, PULSE, ServerFacts
 from vestry_service.live_records import LiveRecord, Mark, record_key
 from vestry_service.replay import read_mark, read_record
 from vestry_service.replay_memory import MemoryServer
+from vestry_signatures.errors import ReplayStoreUnavailable
 
 
 class MemoryLiveStore:
@@ -47,8 +48,10 @@ class MemoryLiveStore:
         for key in MARK_KEYS:
             self._server.put(key, mark.encode())
 
-    async def beat(self, pulse: int) -> None:
+    async def beat(self, pulse: int, run_id: str) -> None:
         self._server.reach()
+        if self._server.run_id != run_id:
+            raise ReplayStoreUnavailable
         self._server.put(PULSE, b"%d" % max(pulse, self._pulse()))
 
     async def aclose(self) -> None:

@@ -25,8 +25,8 @@ earlier.
 7. Write into Postgres: `open`. A kill before this repeats (5) and (6), which changes nothing, if the marks
    are those of (3) or of (6); if they are not, some were lost, and all begins anew.
 
-Whenever the pulse is raised, the server is asked again who it is. Had it been restarted since it was looked
-at, the pulse would hide what that restart lost, so a store to which this happened is not trusted.
+The pulse is raised on the very server that was looked at, told by its run id, or not at all: on one restarted
+since it would hide what that restart lost.
 
 A registrar that hangs between two steps loses the lock after some seconds, and may, when it wakes, still set
 the marks it had in mind. The next look sees marks that are not the known ones, takes them for a loss and
@@ -126,11 +126,9 @@ class Memory:
 
     async def _beat(self, facts: ServerFacts, known: KnownStore) -> KnownStore:
         pulse = facts.pulse + 1
-        await self._live.beat(pulse)
-        if (await self._live.server()).run_id != facts.run_id:
-            return self._distrust(known)
+        await self._live.beat(pulse, facts.run_id)
         return replace(known, pulse=pulse)
 
     def _distrust(self, known: KnownStore) -> KnownStore:
-        self._logger.warning("memory_not_trusted", cause="the server was restarted, or is no primary")
+        self._logger.warning("memory_not_trusted", cause="the server is no primary")
         return replace(known, run_id="", phase="open")

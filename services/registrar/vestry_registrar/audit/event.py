@@ -1,0 +1,54 @@
+"""What one event of the audit trail says. A change writes its event in its own transaction, or does not happen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+ActorKind = Literal["agent", "key", "operator", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it.
+
+    Attributes:
+        kind: `agent` that signed with a key it has, `key` that registers itself, `operator`, or `system`.
+        name: the kid that signed, the operator's name, or the part of the system.
+    """
+
+    kind: ActorKind
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """By whom, and from where.
+
+    Attributes:
+        actor: who did it.
+        client_ip: address of the client, as far as trusted proxies tell; None for a command.
+        request_id: the request's id, which the log has too; None for a command.
+    """
+
+    actor: Actor
+    client_ip: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What was done.
+
+    Attributes:
+        name: e.g. `agent.registered`, `key.rotated`.
+        origin: by whom, and from where.
+        uid: `agent-…` or `tool-…` that it was done to, where there is one.
+        kid: the key that it was done to, where there is one.
+        details: further facts, JSON; never key material that is secret.
+    """
+
+    name: str
+    origin: Origin
+    uid: str | None = None
+    kid: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
