@@ -7,9 +7,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from vestry_registrar.audit.event import Actor, Origin
 from vestry_registrar.migrate import migrate
 from vestry_service.postgres import Pool, open_pool
 from vestry_signatures.keys import thumbprint
+
+SOMEBODY = Origin(Actor("system", "tests"))
+"""For the audit trail, where it does not matter who does it."""
 
 
 def _new_x() -> str:

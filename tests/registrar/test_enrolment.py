@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from records import Key, migrated
+from records import SOMEBODY, Key, migrated
 from vestry_registrar.enrolment import register_agent, register_tool
 from vestry_registrar.lifecycle import rotate
 from vestry_registrar.repository.agents import find_pair
@@ -33,7 +33,7 @@ async def rows(pool: Pool) -> tuple[int, int, int]:
 async def test_a_new_key_gets_an_agent(pool: Pool) -> None:
     """The answer names a new uid, the kid and the key; the pair can be found; the record says it is active."""
     key = Key()
-    enrolled = await register_agent(pool, key.jwk, key.kid)
+    enrolled = await register_agent(pool, key.jwk, key.kid, SOMEBODY)
     assert enrolled.uid.startswith("agent-")
     assert len(enrolled.uid) == len("agent-") + 24
     assert (enrolled.kid, enrolled.jwk, enrolled.is_new) == (key.kid, {**key.jwk, "kid": key.kid}, True)
@@ -46,7 +46,7 @@ async def test_a_new_key_gets_an_agent(pool: Pool) -> None:
 async def test_the_same_key_again_gives_the_same_agent(pool: Pool) -> None:
     """Only `is_new` tells a repetition from the first time."""
     key = Key()
-    first, again = [await register_agent(pool, key.jwk, key.kid) for _ in range(2)]
+    first, again = [await register_agent(pool, key.jwk, key.kid, SOMEBODY) for _ in range(2)]
     assert (first.uid, first.jwk, first.record) == (again.uid, again.jwk, again.record)
     assert (first.is_new, again.is_new) == (True, False)
 
@@ -54,7 +54,7 @@ async def test_the_same_key_again_gives_the_same_agent(pool: Pool) -> None:
 async def test_a_tool_registers_alike(pool: Pool) -> None:
     """A tool's uid has its own prefix, and its key asks again with the same result."""
     key = Key()
-    first, again = [await register_tool(pool, key.jwk, key.kid) for _ in range(2)]
+    first, again = [await register_tool(pool, key.jwk, key.kid, SOMEBODY) for _ in range(2)]
     assert first.uid.startswith("tool-")
     assert (first.uid, first.jwk, first.is_new, again.is_new) == (again.uid, again.jwk, True, False)
     assert await rows(pool) == (0, 1, 1)
@@ -66,8 +66,8 @@ async def test_in_both_ordinary_cases_one_statement_is_enough(pool: Pool) -> Non
     key = Key()
     async with pool.acquire() as connection:
         with connection.query_logger(lambda query: statements.append(query.query)):
-            await register_agent(connection, key.jwk, key.kid)
-            await register_agent(connection, key.jwk, key.kid)
+            await register_agent(connection, key.jwk, key.kid, SOMEBODY)
+            await register_agent(connection, key.jwk, key.kid, SOMEBODY)
     assert len(statements) == 2
 
 
@@ -76,7 +76,7 @@ async def test_many_at_once_with_one_key_get_one_owner(pool: Pool, register: obj
     """Thirty-two requests at the same moment get one uid, and exactly one of them made it."""
     assert callable(register)
     key = Key()
-    enrolled = await asyncio.gather(*(register(pool, key.jwk, key.kid) for _ in range(32)))
+    enrolled = await asyncio.gather(*(register(pool, key.jwk, key.kid, SOMEBODY) for _ in range(32)))
     assert len({one.uid for one in enrolled}) == 1
     assert sum(one.is_new for one in enrolled) == 1
     assert sorted(await rows(pool)) == [0, 1, 1]
@@ -85,22 +85,22 @@ async def test_many_at_once_with_one_key_get_one_owner(pool: Pool, register: obj
 async def test_a_key_taken_out_of_use_stays_so(pool: Pool) -> None:
     """The key that a rotation replaced cannot be registered again."""
     old, new = Key(), Key()
-    agent = await register_agent(pool, old.jwk, old.kid)
-    await rotate(pool, agent.uid, old.kid, new.jwk, new.kid)
+    agent = await register_agent(pool, old.jwk, old.kid, SOMEBODY)
+    await rotate(pool, agent.uid, old.kid, new.jwk, new.kid, SOMEBODY)
     with pytest.raises(KeyRevoked):
-        await register_agent(pool, old.jwk, old.kid)
-    assert (await register_agent(pool, new.jwk, new.kid)).uid == agent.uid
+        await register_agent(pool, old.jwk, old.kid, SOMEBODY)
+    assert (await register_agent(pool, new.jwk, new.kid, SOMEBODY)).uid == agent.uid
 
 
 async def test_a_tools_key_is_no_agents_key(pool: Pool) -> None:
     """One kid has one owner over agents and tools: the other kind is told that the key is taken."""
     tools, agents = Key(), Key()
-    await register_tool(pool, tools.jwk, tools.kid)
-    await register_agent(pool, agents.jwk, agents.kid)
+    await register_tool(pool, tools.jwk, tools.kid, SOMEBODY)
+    await register_agent(pool, agents.jwk, agents.kid, SOMEBODY)
     with pytest.raises(KeyTaken):
-        await register_agent(pool, tools.jwk, tools.kid)
+        await register_agent(pool, tools.jwk, tools.kid, SOMEBODY)
     with pytest.raises(KeyTaken):
-        await register_tool(pool, agents.jwk, agents.kid)
+        await register_tool(pool, agents.jwk, agents.kid, SOMEBODY)
     assert await rows(pool) == (1, 1, 2)
 
 
@@ -109,7 +109,7 @@ async def test_agent_and_tool_at_once_with_one_key(pool: Pool) -> None:
     for _ in range(10):
         key = Key()
         results = await asyncio.gather(
-            *(register(pool, key.jwk, key.kid) for register in (register_agent, register_tool) * 4),
+            *(register(pool, key.jwk, key.kid, SOMEBODY) for register in (register_agent, register_tool) * 4),
             return_exceptions=True,
         )
         owners = {getattr(result, "uid", None) for result in results} - {None}
@@ -123,8 +123,8 @@ async def test_a_uid_in_use_is_drawn_again(pool: Pool, monkeypatch: pytest.Monke
     draws = iter(["a" * 24, "a" * 24, "a" * 24, "b" * 24])
     monkeypatch.setattr(secrets, "token_hex", lambda _: next(draws))
     first, second = Key(), Key()
-    assert (await register_agent(pool, first.jwk, first.kid)).uid == "agent-" + "a" * 24
-    assert (await register_agent(pool, second.jwk, second.kid)).uid == "agent-" + "b" * 24
+    assert (await register_agent(pool, first.jwk, first.kid, SOMEBODY)).uid == "agent-" + "a" * 24
+    assert (await register_agent(pool, second.jwk, second.kid, SOMEBODY)).uid == "agent-" + "b" * 24
     assert await rows(pool) == (2, 0, 2)
 
 
@@ -132,9 +132,9 @@ async def test_drawing_ends(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None
     """A source of uids that is stuck gives an error and no row, instead of an endless search."""
     monkeypatch.setattr(secrets, "token_hex", lambda _: "a" * 24)
     first, second = Key(), Key()
-    await register_agent(pool, first.jwk, first.kid)
+    await register_agent(pool, first.jwk, first.kid, SOMEBODY)
     with pytest.raises(InternalError):
-        await register_agent(pool, second.jwk, second.kid)
+        await register_agent(pool, second.jwk, second.kid, SOMEBODY)
     assert await rows(pool) == (1, 0, 1)
 
 
@@ -142,4 +142,4 @@ async def test_a_database_that_is_away_is_called_so(pool: Pool) -> None:
     """No connection is DatabaseUnavailable, whatever the driver calls it."""
     pool.terminate()
     with pytest.raises(DatabaseUnavailable):
-        await register_agent(pool, Key().jwk, Key().kid)
+        await register_agent(pool, Key().jwk, Key().kid, SOMEBODY)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from records import Key, migrated
+from records import SOMEBODY, Key, migrated
 from vestry_registrar.enrolment import register_agent, register_tool
 from vestry_registrar.lifecycle import Rotated, may_come, may_rotate, rotate
 from vestry_registrar.repository.agents import find_pair
@@ -26,7 +26,7 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 
 async def new_agent(pool: Pool, key: Key) -> str:
-    return (await register_agent(pool, key.jwk, key.kid)).uid
+    return (await register_agent(pool, key.jwk, key.kid, SOMEBODY)).uid
 
 
 async def state_of_everything(pool: Pool) -> list[object]:
@@ -84,7 +84,7 @@ async def test_a_rotation_changes_both_keys_and_says_so(pool: Pool) -> None:
     """The new key is active, the old one is not, the version is higher, and the outbox carries that version."""
     old, new = Key(), Key()
     uid = await new_agent(pool, old)
-    rotated = await rotate(pool, uid, old.kid, new.jwk, new.kid)
+    rotated = await rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
     assert rotated == Rotated(uid, new.kid, {**new.jwk, "kid": new.kid}, rotated.outbox_id)
     gone, come = await find_pair(pool, uid, old.kid), await find_pair(pool, uid, new.kid)
     assert gone is not None
@@ -103,12 +103,12 @@ async def test_a_refused_rotation_changes_nothing(pool: Pool, which: str, refusa
     keys = {name: Key() for name in ("own_revoked", "current", "agents", "tools")}
     uid = await new_agent(pool, keys["own_revoked"])
     current = keys["current"]
-    await rotate(pool, uid, keys["own_revoked"].kid, current.jwk, current.kid)
+    await rotate(pool, uid, keys["own_revoked"].kid, current.jwk, current.kid, SOMEBODY)
     await new_agent(pool, keys["agents"])
-    await register_tool(pool, keys["tools"].jwk, keys["tools"].kid)
+    await register_tool(pool, keys["tools"].jwk, keys["tools"].kid, SOMEBODY)
     before = await state_of_everything(pool)
     with pytest.raises(refusal):
-        await rotate(pool, uid, current.kid, keys[which].jwk, keys[which].kid)
+        await rotate(pool, uid, current.kid, keys[which].jwk, keys[which].kid, SOMEBODY)
     assert await state_of_everything(pool) == before
 
 
@@ -116,10 +116,10 @@ async def test_a_key_out_of_use_is_told_so_first(pool: Pool) -> None:
     """A revoked key learns nothing about other keys: REVOKED_KEY, whatever the new one is."""
     old, new = Key(), Key()
     uid = await new_agent(pool, old)
-    await rotate(pool, uid, old.kid, new.jwk, new.kid)
+    await rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
     for target in (old, new, Key()):
         with pytest.raises(RevokedKey):
-            await rotate(pool, uid, old.kid, target.jwk, target.kid)
+            await rotate(pool, uid, old.kid, target.jwk, target.kid, SOMEBODY)
 
 
 async def test_anothers_key_rotates_nothing(pool: Pool) -> None:
@@ -127,12 +127,12 @@ async def test_anothers_key_rotates_nothing(pool: Pool) -> None:
     mine, others, tools = Key(), Key(), Key()
     uid = await new_agent(pool, mine)
     await new_agent(pool, others)
-    await register_tool(pool, tools.jwk, tools.kid)
+    await register_tool(pool, tools.jwk, tools.kid, SOMEBODY)
     for key in (others, tools):
         with pytest.raises(UnknownKey):
-            await rotate(pool, uid, key.kid, Key().jwk, Key().kid)
+            await rotate(pool, uid, key.kid, Key().jwk, Key().kid, SOMEBODY)
     with pytest.raises(UnknownKey):
-        await rotate(pool, uid.removeprefix("agent-"), mine.kid, Key().jwk, Key().kid)
+        await rotate(pool, uid.removeprefix("agent-"), mine.kid, Key().jwk, Key().kid, SOMEBODY)
 
 
 async def test_ten_at_once_from_one_key(pool: Pool) -> None:
@@ -148,7 +148,7 @@ async def test_ten_at_once_from_one_key(pool: Pool) -> None:
 
     observers = [asyncio.create_task(observe()) for _ in range(2)]
     results = await asyncio.gather(
-        *(rotate(pool, uid, old.kid, key.jwk, key.kid) for key in targets), return_exceptions=True
+        *(rotate(pool, uid, old.kid, key.jwk, key.kid, SOMEBODY) for key in targets), return_exceptions=True
     )
     done.set()
     await asyncio.gather(*observers)
@@ -165,7 +165,10 @@ async def test_two_agents_at_once_to_one_new_key(pool: Pool) -> None:
         olds, new = [Key(), Key()], Key()
         uids = [await new_agent(pool, old) for old in olds]
         results = await asyncio.gather(
-            *(rotate(pool, uid, old.kid, new.jwk, new.kid) for uid, old in zip(uids, olds, strict=True)),
+            *(
+                rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
+                for uid, old in zip(uids, olds, strict=True)
+            ),
             return_exceptions=True,
         )
         assert sorted(type(result).__name__ for result in results) == ["KeyTaken", "Rotated"]
@@ -177,8 +180,8 @@ async def test_two_agents_at_once_to_each_others_key(pool: Pool) -> None:
     one, two = Key(), Key()
     first, second = await new_agent(pool, one), await new_agent(pool, two)
     results = await asyncio.gather(
-        rotate(pool, first, one.kid, two.jwk, two.kid),
-        rotate(pool, second, two.kid, one.jwk, one.kid),
+        rotate(pool, first, one.kid, two.jwk, two.kid, SOMEBODY),
+        rotate(pool, second, two.kid, one.jwk, one.kid, SOMEBODY),
         return_exceptions=True,
     )
     assert [type(result) for result in results] == [KeyTaken, KeyTaken]
@@ -190,8 +193,8 @@ async def test_rotation_and_registration_at_once_with_one_new_key(pool: Pool) ->
         old, new = Key(), Key()
         uid = await new_agent(pool, old)
         rotated, enrolled = await asyncio.gather(
-            rotate(pool, uid, old.kid, new.jwk, new.kid),
-            register_agent(pool, new.jwk, new.kid),
+            rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY),
+            register_agent(pool, new.jwk, new.kid, SOMEBODY),
             return_exceptions=True,
         )
         if isinstance(rotated, KeyTaken):
@@ -206,7 +209,7 @@ async def test_a_rotation_waits_for_whoever_changes_its_agent(pool: Pool) -> Non
     uid = await new_agent(pool, old)
     async with pool.acquire() as other, other.transaction():
         await other.execute("UPDATE agents SET state = 'suspended', version = version + 1")
-        rotation = asyncio.create_task(rotate(pool, uid, old.kid, new.jwk, new.kid))
+        rotation = asyncio.create_task(rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY))
         async with asyncio.timeout(10):
             while not await other.fetch("SELECT FROM pg_locks WHERE NOT granted"):
                 pass
@@ -221,7 +224,7 @@ async def test_a_database_that_goes_away_changes_nothing(pool: Pool) -> None:
     uid = await new_agent(pool, old)
     async with pool.acquire() as blocker, blocker.transaction():
         await blocker.execute("SELECT FROM agents FOR UPDATE")
-        rotation = asyncio.create_task(rotate(pool, uid, old.kid, new.jwk, new.kid))
+        rotation = asyncio.create_task(rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY))
         async with asyncio.timeout(10):
             while not await blocker.fetch(END_THOSE_THAT_WAIT):
                 pass

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from records import Key, Seen, migrated, until
+from records import SOMEBODY, Key, Seen, migrated, until
 from replay_stores import RealServer, Stores, claim, fake_stores, now, real_stores
 from stores import PostgresServer, ValkeyServer
 from vestry_registrar.enrolment import register_agent, register_tool
@@ -27,14 +27,14 @@ TTL = 300
 SKEW = 60
 COMMIT_AND_DIE = """
 import asyncio, os, signal, sys
-from records import Key
+from records import SOMEBODY, Key
 from vestry_registrar.lifecycle import rotate
 from vestry_service.postgres import open_pool
 
 async def main(url, uid, old_kid, new_x):
     async with open_pool(url) as pool:
         new = Key(new_x)
-        await rotate(pool, uid, old_kid, new.jwk, new.kid)
+        await rotate(pool, uid, old_kid, new.jwk, new.kid, SOMEBODY)
         os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(main(*sys.argv[1:]))
@@ -58,12 +58,12 @@ class Registrar:
         )
 
     async def enrol(self, key: Key) -> str:
-        enrolled = await register_agent(self.pool, key.jwk, key.kid)
+        enrolled = await register_agent(self.pool, key.jwk, key.kid, SOMEBODY)
         await self.publisher.announce(enrolled)
         return enrolled.uid
 
     async def rotate(self, uid: str, old: Key, new: Key) -> bool:
-        await rotate(self.pool, uid, old.kid, new.jwk, new.kid)
+        await rotate(self.pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
         return await self.publisher.publish(uid)
 
     async def waiting(self) -> int:
@@ -154,7 +154,7 @@ async def test_only_what_was_served_leaves_the_outbox(registrar: Registrar) -> N
 async def test_an_answer_rereads_and_writes(registrar: Registrar, stores: Stores) -> None:
     """A record that Redis lacks is answered from Postgres and stands in Redis then."""
     key = Key()
-    uid = (await register_agent(registrar.pool, key.jwk, key.kid)).uid
+    uid = (await register_agent(registrar.pool, key.jwk, key.kid, SOMEBODY)).uid
     answer = await registrar.publisher.answer(uid, key.kid)
     assert answer == LiveRecord(1, uid, key.kid, "active", 0, 0, key.x)
     assert await stores.replay.look(key.kid) == answer
@@ -175,9 +175,9 @@ async def test_a_revoked_key_is_answered_as_revoked(registrar: Registrar, stores
 async def test_a_pair_that_never_stood_has_no_answer(registrar: Registrar, stores: Stores) -> None:
     """Another's kid, an unknown kid, an unknown uid, a tool, a uid spelt otherwise: None, and nothing is written."""
     mine, others, tools = Key(), Key(), Key()
-    uid = (await register_agent(registrar.pool, mine.jwk, mine.kid)).uid
-    await register_agent(registrar.pool, others.jwk, others.kid)
-    tool = await register_tool(registrar.pool, tools.jwk, tools.kid)
+    uid = (await register_agent(registrar.pool, mine.jwk, mine.kid, SOMEBODY)).uid
+    await register_agent(registrar.pool, others.jwk, others.kid, SOMEBODY)
+    tool = await register_tool(registrar.pool, tools.jwk, tools.kid, SOMEBODY)
     for asked, key in (
         (uid, others), (uid, tools), (uid, Key()), ("agent-" + "0" * 24, mine), (tool.uid, tools),
         (uid.removeprefix("agent-"), mine), (uid.upper(), mine), ("", mine),
@@ -214,7 +214,7 @@ async def test_what_was_read_long_ago_is_read_again(pool: Pool) -> None:
     ticks = iter([0.0, TTL / 4 + 1, 100.0, 100.0])
     registrar = Registrar(pool, stores.live, monotonic=lambda: next(ticks))
     uid = await registrar.enrol(old)
-    await rotate(pool, uid, old.kid, new.jwk, new.kid)
+    await rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
     assert await registrar.publisher.publish(uid)
     assert next(ticks, None) is None
 
@@ -300,8 +300,8 @@ async def test_two_publishers_share_a_long_outbox(registrar: Registrar, stores: 
     """Each row is sent, by one or the other, and none is left; neither waits for the other."""
     pairs = [(Key(), Key()) for _ in range(450)]
     for old, new in pairs:
-        uid = (await register_agent(registrar.pool, old.jwk, old.kid)).uid
-        await rotate(registrar.pool, uid, old.kid, new.jwk, new.kid)
+        uid = (await register_agent(registrar.pool, old.jwk, old.kid, SOMEBODY)).uid
+        await rotate(registrar.pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
     other = Registrar(registrar.pool, stores.live)
     await asyncio.gather(registrar.publisher.send(), other.publisher.send())
     assert await registrar.waiting() == 0
@@ -313,7 +313,7 @@ async def test_a_row_that_another_sends_is_left_to_it(registrar: Registrar, stor
     """Neither the loop nor a publish waits for a registrar that holds a row; what it holds stays its own."""
     old, new = Key(), Key()
     uid = await registrar.enrol(old)
-    await rotate(registrar.pool, uid, old.kid, new.jwk, new.kid)
+    await rotate(registrar.pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
     async with registrar.pool.acquire() as other, other.transaction():
         await other.execute("SELECT FROM outbox FOR UPDATE")
         async with asyncio.timeout(2):
@@ -443,15 +443,15 @@ async def test_all_that_changed_lately_is_rewritten_page_by_page(pool: Pool) -> 
     registrar = Registrar(pool, stores.live)
     pairs = [(Key(), Key()) for _ in range(450)]
     for old, new in pairs:
-        uid = (await register_agent(pool, old.jwk, old.kid)).uid
-        await rotate(pool, uid, old.kid, new.jwk, new.kid)
+        uid = (await register_agent(pool, old.jwk, old.kid, SOMEBODY)).uid
+        await rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
     await pool.execute("DELETE FROM outbox")
     first = pairs[0]
     await pool.execute(
         "UPDATE agents SET updated_at = now() - interval '601 s' WHERE id = (SELECT min(id) FROM agents)"
     )
     untouched = Key()
-    await register_agent(pool, untouched.jwk, untouched.kid)
+    await register_agent(pool, untouched.jwk, untouched.kid, SOMEBODY)
     async with pool.acquire() as connection:
         await registrar.publisher.refresh(connection)
     states = [(await state(stores, old), await state(stores, new)) for old, new in pairs[1:]]
@@ -467,7 +467,7 @@ async def test_it_recovers_when_the_database_is_back(own_postgres: PostgresServe
     async with open_pool(url) as pool:
         registrar, old, new = Registrar(pool, stores.live), Key(), Key()
         uid = await registrar.enrol(old)
-        await rotate(pool, uid, old.kid, new.jwk, new.kid)
+        await rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
         own_postgres.kill()
         await registrar.publisher.round()
         assert registrar.seen.events == ["outbox_trouble", "memory_mark_trouble"]

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg  # type: ignore[import-untyped]
 import pytest
 
-from records import Key, migrated
+from records import SOMEBODY, Key, migrated
 from vestry_registrar.enrolment import register_agent, register_tool
 from vestry_registrar.lifecycle import rotate
 from vestry_registrar.repository import memory_marks
@@ -79,8 +79,8 @@ async def test_what_there_may_be_once(pool: Pool, statement: str, meaning: type[
 async def test_a_pair_is_found_in_any_state(pool: Pool) -> None:
     """Active, revoked, suspended: what counts is the worse of the two, and a revoked key is never but suspended."""
     old, new = Key(), Key()
-    uid = (await register_agent(pool, old.jwk, old.kid)).uid
-    await rotate(pool, uid, old.kid, new.jwk, new.kid)
+    uid = (await register_agent(pool, old.jwk, old.kid, SOMEBODY)).uid
+    await rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
     await pool.execute("UPDATE agents SET state = 'suspended'")
     gone, come = await find_pair(pool, uid, old.kid), await find_pair(pool, uid, new.kid)
     assert gone == Pair(uid, old.kid, {**old.jwk, "kid": old.kid}, 2, "suspended", "revoked")
@@ -91,9 +91,9 @@ async def test_a_pair_is_found_in_any_state(pool: Pool) -> None:
 async def test_what_does_not_belong_together_is_no_pair(pool: Pool) -> None:
     """Another's kid, a tool's, and a uid that is not written as it must be: nothing is found."""
     mine, others, tools = Key(), Key(), Key()
-    uid = (await register_agent(pool, mine.jwk, mine.kid)).uid
-    await register_agent(pool, others.jwk, others.kid)
-    tool = (await register_tool(pool, tools.jwk, tools.kid)).uid
+    uid = (await register_agent(pool, mine.jwk, mine.kid, SOMEBODY)).uid
+    await register_agent(pool, others.jwk, others.kid, SOMEBODY)
+    tool = (await register_tool(pool, tools.jwk, tools.kid, SOMEBODY)).uid
     assert await find_pair(pool, uid, others.kid) is None
     assert await find_pair(pool, tool, tools.kid) is None
     assert await find_pair(pool, "agent-" + tool.removeprefix("tool-"), tools.kid) is None
@@ -103,9 +103,9 @@ async def test_what_does_not_belong_together_is_no_pair(pool: Pool) -> None:
 async def test_a_directory_shows_the_active_keys_alone(pool: Pool) -> None:
     """The oldest first, each with its kid; an agent without any has an empty one, and no agent has none at all."""
     old, new = Key(), Key()
-    uid = (await register_agent(pool, old.jwk, old.kid)).uid
+    uid = (await register_agent(pool, old.jwk, old.kid, SOMEBODY)).uid
     assert await active_keys(pool, uid) == [{**old.jwk, "kid": old.kid}]
-    await rotate(pool, uid, old.kid, new.jwk, new.kid)
+    await rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
     assert await active_keys(pool, uid) == [{**new.jwk, "kid": new.kid}]
     await pool.execute("UPDATE public_jwks SET state = 'revoked'")
     assert await active_keys(pool, uid) == []

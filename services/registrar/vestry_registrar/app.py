@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from vestry_registrar.audit.sealer import Sealer
 from vestry_registrar.census import Census
 from vestry_registrar.handlers import act, enrol, publish, tell
 from vestry_registrar.hosts import Hosts
@@ -67,7 +68,7 @@ async def open_registrar(
             pool, live, settings.key_record_ttl, settings.clock_skew, logger, metrics.outbox_pending, clock
         )
         try:
-            async with _running(publisher, Census(pool, metrics)):
+            async with _running(publisher, Census(pool, metrics), Sealer(pool, logger)):
                 public = _public_app(settings, logger, metrics, pool, store, publisher, clock)
                 public.add_routes(health.routes())
                 internal = internal_app(logger, metrics, health)
@@ -112,10 +113,10 @@ def _public_app(
 
 
 @asynccontextmanager
-async def _running(publisher: Publisher, census: Census) -> AsyncIterator[None]:
-    """Keep the publisher and the census at work; the first round is done before anything is answered."""
+async def _running(publisher: Publisher, census: Census, sealer: Sealer) -> AsyncIterator[None]:
+    """Keep them at work; the publisher's first round is done before anything is answered."""
     await publisher.round()
-    tasks = [asyncio.create_task(publisher.run()), asyncio.create_task(census.run())]
+    tasks = [asyncio.create_task(work) for work in (publisher.run(), census.run(), sealer.run())]
     try:
         yield
     finally:

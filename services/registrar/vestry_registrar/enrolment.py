@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from vestry_registrar.audit.event import Origin
 from vestry_registrar.repository.edge import UidCollision
 from vestry_registrar.repository.enrolments import FoundKey, enrol_agent, enrol_tool
 from vestry_registrar.repository.pairs import Pair
@@ -27,7 +28,7 @@ UID_BYTES: Final = 12
 ATTEMPTS: Final = 10
 
 FoundT = TypeVar("FoundT", bound=FoundKey)
-Statement = Callable[[Pool, str, str, Mapping[str, Any]], Awaitable[FoundT | None]]
+Statement = Callable[[Pool, str, str, Mapping[str, Any], Origin], Awaitable[FoundT | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,39 +62,40 @@ class EnrolledTool:
     is_new: bool
 
 
-async def register_agent(pool: Pool, jwk: Mapping[str, Any], kid: str) -> Enrolled:
+async def register_agent(pool: Pool, jwk: Mapping[str, Any], kid: str, origin: Origin) -> Enrolled:
     """Return the agent that has this key, a new one if the key was never seen.
 
     Args:
         pool: of connections to Postgres.
         jwk: the public key with the members to keep (`kty`, `crv`, `x`), possession of which is proven.
         kid: its thumbprint, computed by us (RFC 7638).
+        origin: by whom and from where, for the audit trail.
 
     Raises:
         KeyRevoked: the key was taken out of use.
         KeyTaken: it is a tool's.
         DatabaseUnavailable: nothing was changed, or the same key asks again and learns its uid.
     """
-    uid, found = await _enrol(enrol_agent, pool, jwk, kid)
+    uid, found = await _enrol(enrol_agent, pool, jwk, kid, origin)
     pair = Pair(uid, kid, found.jwk, found.version, found.agent_state, found.key_state)
     return Enrolled(uid, kid, found.jwk, found.is_new, pair.record(), found.read_at)
 
 
-async def register_tool(pool: Pool, jwk: Mapping[str, Any], kid: str) -> EnrolledTool:
+async def register_tool(pool: Pool, jwk: Mapping[str, Any], kid: str, origin: Origin) -> EnrolledTool:
     """Return the tool that has this key, a new one if the key was never seen. As `register_agent`.
 
     Raises KeyRevoked; KeyTaken if the key is an agent's; DatabaseUnavailable.
     """
-    uid, found = await _enrol(enrol_tool, pool, jwk, kid)
+    uid, found = await _enrol(enrol_tool, pool, jwk, kid, origin)
     return EnrolledTool(uid, kid, found.jwk, found.is_new)
 
 
 async def _enrol(
-    statement: Statement[FoundT], pool: Pool, jwk: Mapping[str, Any], kid: str
+    statement: Statement[FoundT], pool: Pool, jwk: Mapping[str, Any], kid: str, origin: Origin
 ) -> tuple[str, FoundT]:
     for _ in range(ATTEMPTS):
         try:
-            found = await statement(pool, secrets.token_hex(UID_BYTES), kid, jwk)
+            found = await statement(pool, secrets.token_hex(UID_BYTES), kid, jwk, origin)
         except UidCollision:
             continue
         if found is not None:

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vestry_registrar.audit.event import Event, Origin
+from vestry_registrar.repository import audit
 from vestry_registrar.repository.edge import end_if_silent, transaction
 from vestry_registrar.repository.rotations import (
     KnownKey,
@@ -78,7 +80,9 @@ def may_come(known: KnownKey | None) -> None:
     raise KeyInUse if known.state == "active" else KeyRevoked
 
 
-async def rotate(pool: Pool, uid: str, old_kid: str, new_jwk: Mapping[str, Any], new_kid: str) -> Rotated:
+async def rotate(
+    pool: Pool, uid: str, old_kid: str, new_jwk: Mapping[str, Any], new_kid: str, origin: Origin
+) -> Rotated:
     """Put a new key in the place of the old one.
 
     Args:
@@ -87,6 +91,7 @@ async def rotate(pool: Pool, uid: str, old_kid: str, new_jwk: Mapping[str, Any],
         old_kid: thumbprint of the key that proved possession.
         new_jwk: the new public key with the members to keep (`kty`, `crv`, `x`).
         new_kid: its thumbprint, computed by us (RFC 7638).
+        origin: by whom and from where, for the audit trail.
 
     Raises:
         What `may_rotate` and `may_come` raise: nothing was changed.
@@ -94,6 +99,7 @@ async def rotate(pool: Pool, uid: str, old_kid: str, new_jwk: Mapping[str, Any],
     """
     async with transaction(pool) as connection:
         outbox_id = await _rotate(connection, uid, old_kid, new_jwk, new_kid)
+        await audit.add(connection, Event("key.rotated", origin, uid, new_kid, {"old_kid": old_kid}))
     return Rotated(uid, new_kid, {**new_jwk, "kid": new_kid}, outbox_id)
 
 

@@ -6,6 +6,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from vestry_registrar.audit.event import Actor
+from vestry_registrar.audit.origin import origin_of
 from vestry_registrar.handlers.enrol import members
 from vestry_registrar.lifecycle import Rotated, rotate
 from vestry_registrar.proof import Proofs, body_of, jwk_in
@@ -43,7 +45,8 @@ def rotate_handler(pool: Pool, proofs: Proofs, publisher: Publisher, metrics: Me
         body = await body_of(request)
         new = public_key(jwk_in(body))
         uid, proof = await proofs.agent(request, body)
-        return await rotate(pool, uid, proof.key.kid, members(new), new.kid)
+        origin = origin_of(request, Actor("agent", proof.key.kid))
+        return await rotate(pool, uid, proof.key.kid, members(new), new.kid, origin)
 
     async def handle(request: web.Request) -> web.Response:
         try:

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 import orjson
 from aiohttp import web
 
+from vestry_registrar.audit.event import Actor, Origin
+from vestry_registrar.audit.origin import origin_of
 from vestry_registrar.enrolment import Enrolled, EnrolledTool, register_agent, register_tool
 from vestry_registrar.proof import Proofs, body_of
 from vestry_registrar.publisher import Publisher
@@ -20,8 +22,8 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 def register_handler(pool: Pool, proofs: Proofs, publisher: Publisher, metrics: Metrics) -> Handler:
     """Return the handler that registers agents."""
 
-    async def register(key: PublicKey) -> Enrolled:
-        enrolled = await register_agent(pool, members(key), key.kid)
+    async def register(key: PublicKey, origin: Origin) -> Enrolled:
+        enrolled = await register_agent(pool, members(key), key.kid, origin)
         await publisher.announce(enrolled)
         return enrolled
 
@@ -31,18 +33,21 @@ def register_handler(pool: Pool, proofs: Proofs, publisher: Publisher, metrics: 
 def register_tool_handler(pool: Pool, proofs: Proofs, metrics: Metrics) -> Handler:
     """Return the handler that registers tools."""
 
-    async def register(key: PublicKey) -> EnrolledTool:
-        return await register_tool(pool, members(key), key.kid)
+    async def register(key: PublicKey, origin: Origin) -> EnrolledTool:
+        return await register_tool(pool, members(key), key.kid, origin)
 
     return _enrolling(proofs, register, metrics)
 
 
 def _enrolling(
-    proofs: Proofs, register: Callable[[PublicKey], Awaitable[Enrolled | EnrolledTool]], metrics: Metrics
+    proofs: Proofs,
+    register: Callable[[PublicKey, Origin], Awaitable[Enrolled | EnrolledTool]],
+    metrics: Metrics,
 ) -> Handler:
     async def enrol(request: web.Request) -> web.Response:
         try:
-            enrolled = await register(await proofs.new_key(request, await body_of(request)))
+            key = await proofs.new_key(request, await body_of(request))
+            enrolled = await register(key, origin_of(request, Actor("key", key.kid)))
         except VestryError as error:
             metrics.registrations.labels(error.reason).inc()
             raise

@@ -3,7 +3,8 @@
 The statement first looks whether the kid is known. If not, it writes the key, and the owner only if the key
 was written: a second request with the same key at the same moment waits for the first at the unique index
 over all kids, writes nothing, and returns no row. Asked once more, it finds the key known. The foreign key is
-checked when the statement ends, so the key may come before its owner.
+checked when the statement ends, so the key may come before its owner. The audit trail gets its event in the
+same statement.
 """
 
 import json
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from vestry_registrar.audit.event import Origin
 from vestry_registrar.repository.edge import Executor, edge
 from vestry_registrar.repository.pairs import jwk
 from vestry_registrar.repository.uids import AGENT, TOOL
@@ -32,6 +34,9 @@ ENROL_AGENT: Final = """
         INSERT INTO agents (id, uid, created_at, updated_at)
         SELECT agent_id, $1, now(), now() FROM key
         RETURNING id, uid, version, state
+    ), told AS (
+        INSERT INTO audit_events (event, uid, kid, actor_kind, actor, client_ip, request_id)
+        SELECT 'agent.registered', 'agent-' || $1, $2, $4, $5, $6, $7 FROM key
     )
     SELECT key.value, key.state AS key_state, owner.uid, owner.version, owner.state AS agent_state, true AS is_new,
            extract(epoch FROM statement_timestamp())::float8 AS read_at
@@ -57,6 +62,9 @@ ENROL_TOOL: Final = """
         INSERT INTO tools (id, uid, created_at, updated_at)
         SELECT tool_id, $1, now(), now() FROM key
         RETURNING id, uid
+    ), told AS (
+        INSERT INTO audit_events (event, uid, kid, actor_kind, actor, client_ip, request_id)
+        SELECT 'tool.registered', 'tool-' || $1, $2, $4, $5, $6, $7 FROM key
     )
     SELECT key.value, key.state AS key_state, owner.uid, true AS is_new
     FROM key JOIN owner ON owner.id = key.tool_id
@@ -97,14 +105,14 @@ class FoundAgentKey(FoundKey):
 
 
 async def enrol_agent(
-    executor: Executor, digits: str, kid: str, key: Mapping[str, Any]
+    executor: Executor, digits: str, kid: str, key: Mapping[str, Any], origin: Origin
 ) -> FoundAgentKey | None:
     """Find a key, or write it with a new agent whose uid has these digits; None: ask again.
 
     Raises DatabaseUnavailable; UidCollision.
     """
     async with edge(executor) as sql:
-        row = await sql.fetchrow(ENROL_AGENT, digits, kid, json.dumps(dict(key)))
+        row = await sql.fetchrow(ENROL_AGENT, digits, kid, json.dumps(dict(key)), *_origin(origin))
     if row is None:
         return None
     return FoundAgentKey(
@@ -118,13 +126,15 @@ async def enrol_agent(
     )
 
 
-async def enrol_tool(executor: Executor, digits: str, kid: str, key: Mapping[str, Any]) -> FoundKey | None:
+async def enrol_tool(
+    executor: Executor, digits: str, kid: str, key: Mapping[str, Any], origin: Origin
+) -> FoundKey | None:
     """Find a key, or write it with a new tool whose uid has these digits; None: ask again.
 
     Raises DatabaseUnavailable; UidCollision.
     """
     async with edge(executor) as sql:
-        row = await sql.fetchrow(ENROL_TOOL, digits, kid, json.dumps(dict(key)))
+        row = await sql.fetchrow(ENROL_TOOL, digits, kid, json.dumps(dict(key)), *_origin(origin))
     if row is None:
         return None
     return FoundKey(
@@ -133,3 +143,7 @@ async def enrol_tool(executor: Executor, digits: str, kid: str, key: Mapping[str
         key_state=row["key_state"],
         is_new=row["is_new"],
     )
+
+
+def _origin(origin: Origin) -> tuple[str, str, str | None, str | None]:
+    return origin.actor.kind, origin.actor.name, origin.client_ip, origin.request_id
