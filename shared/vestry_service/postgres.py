@@ -37,6 +37,9 @@ _AWAY = (
     asyncpg.ReadOnlySQLTransactionError,  # a failover left us at the old primary
     asyncpg.InvalidAuthorizationSpecificationError,  # wrong user or password
     asyncpg.InvalidCatalogNameError,  # no such database
+    # The server said that it ends and has not hung up yet: the driver finds its own protocol in the middle of a
+    # query. Two users of one connection, which would be a mistake of ours, are an InterfaceError before that.
+    asyncpg.InternalClientError,
 )
 _CLOSED = ("closed", "closing")
 

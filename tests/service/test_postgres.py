@@ -106,6 +106,7 @@ async def test_our_own_mistakes_stay_what_they_are(database_url: str) -> None:
         asyncpg.ReadOnlySQLTransactionError("replica"),
         asyncpg.InvalidPasswordError("password"),
         asyncpg.InterfaceError("connection is closed"),
+        asyncpg.InternalClientError("cannot switch to state 13; another operation (11) is in progress"),
     ],
     ids=lambda error: type(error).__name__,
 )
