@@ -249,6 +249,14 @@ def test_ec_keys_refused(ec_jwk: dict[str, str], changes: dict[str, object]) -> 
         public_key(ec_jwk | changes, EVERY)
 
 
+def test_ec_coordinates_have_one_length(ec_jwk: dict[str, str]) -> None:
+    """The same number with a zero byte in front would be the same key under a second thumbprint."""
+    for name in ("x", "y"):
+        longer = encode_base64url(b"\0" + decode_base64url(ec_jwk[name], name))
+        with pytest.raises(InvalidJwk):
+            public_key(ec_jwk | {name: longer}, EVERY)
+
+
 def test_rsa_keys(rsa_jwk: dict[str, str]) -> None:
     """RSA keys sign with rsa-pss-sha512, where that is accepted."""
     key = public_key({**rsa_jwk, "alg": "RS256"}, EVERY)
