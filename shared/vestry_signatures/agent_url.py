@@ -17,6 +17,9 @@ from .signature_agent import AgentMember
 
 WELL_KNOWN_PATH: Final = "/.well-known/http-message-signatures-directory"
 AGENT_UID: Final = re.compile(r"agent-[0-9a-f]{24}", re.ASCII)
+_REMEMBERED: Final = (
+    256  # characters; strangers choose the path behind a host of ours, so longer ones are not kept
+)
 _FALLBACK: Final = re.compile(r"/agents/(agent-[0-9a-f]{24})(?:/.*)?", re.ASCII)
 
 
@@ -33,7 +36,7 @@ class AgentUrls:
         self._scheme = scheme
         self._authority = authority
         self._suffix = f".{authority}"
-        self.uid_in = lru_cache(maxsize=4096)(self._uid_in)
+        self._remembered_uid_in = lru_cache(maxsize=4096)(self._uid_in)
 
     def uid_of(self, agent: AgentMember) -> str:
         """Reduce a member of Signature-Agent to the uid of an agent of ours.
@@ -42,7 +45,8 @@ class AgentUrls:
             InvalidSignatureAgent: it is no URL of an agent at all.
             UntrustedSignatureAgent: it is a URL of somebody else.
         """
-        return self.uid_in(agent.value, agent.is_token)
+        find = self._remembered_uid_in if len(agent.value) <= _REMEMBERED else self._uid_in
+        return find(agent.value, agent.is_token)
 
     def url(self, uid: str) -> str:
         """Write an agent's URL."""

@@ -1,8 +1,9 @@
 """Signing: from a request and a private key to the three headers.
 
-The form is the one that released clients and Cloudflare's reader accept: parameters in the order created, keyid, alg,
-expires, nonce, tag; by default the request's host and the agent's own member of Signature-Agent are covered, which is
-what draft-ietf-webbotauth-httpsig-protocol asks.
+The form is the one that released clients make: parameters in the order created, keyid, alg, expires, nonce, tag. By
+default the request's host and the agent's own member of Signature-Agent are covered, which is what
+draft-ietf-webbotauth-httpsig-protocol asks. A reader that takes the field only as a whole (npm `web-bot-auth` 0.1.3)
+wants `components=["@authority", "signature-agent"]`.
 """
 
 import secrets

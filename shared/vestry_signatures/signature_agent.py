@@ -8,6 +8,7 @@ Three forms are in the wild (draft-meunier-http-message-signatures-directory and
 
 Which member belongs to a signature: (1) the covered member keyed to its label; (2) its only covered member; (3) in
 the profile `vestauth` alone, the member keyed to its label. Never simply the first: anybody may have put it there.
+A signature that covers the whole field, as Cloudflare's signer makes it, covers every member.
 """
 
 from typing import NamedTuple
@@ -86,9 +87,12 @@ def covered_member(field: AgentField, label: str, covered: tuple[Component, ...]
     parts = [part for part in covered if part.name == FIELD]
     if not parts:
         return None
+    whole = any(not part.parameters for part in parts)
     if field.bare is not None:
-        return field.bare if any(not part.parameters for part in parts) else None
+        return field.bare if whole else None
     keys = [part.parameters["key"] for part in parts if "key" in part.parameters]
+    if whole and not keys:
+        keys = list(field.members)  # who covers the whole field covers every member of it
     if label in keys:
         return field.members.get(label)
     if len(keys) > 1:

@@ -83,9 +83,9 @@ COVERAGE: list[tuple[str, str | None, Policy, Any]] = [
     (OWN, None, BOTH, MissingSignatureAgent),
     (WHOLE, BARE, BOTH, "web-bot-auth"),
     (WHOLE, BARE, VESTAUTH, "vestauth"),
-    (WHOLE, DICTIONARY, BOTH, "vestauth"),
-    (WHOLE, DICTIONARY, WEB_BOT_AUTH, InsufficientCoverage),
-    (WHOLE, AGENT2, BOTH, InvalidSignatureAgent),
+    (WHOLE, DICTIONARY, BOTH, "web-bot-auth"),
+    (WHOLE, DICTIONARY, WEB_BOT_AUTH, "web-bot-auth"),
+    (WHOLE, AGENT2, BOTH, "web-bot-auth"),
     ('("@target-uri" "signature-agent";key="sig1")', DICTIONARY, BOTH, "web-bot-auth"),
     ('("@target-uri" "signature-agent")', BARE, BOTH, "web-bot-auth"),
     ('("@target-uri" "signature-agent";key="sig1")', DICTIONARY, VESTAUTH, InsufficientCoverage),
@@ -116,9 +116,10 @@ def test_coverage_and_agent(covered: str, agent: str | None, policy: Policy, exp
         ('("@authority" "signature-agent";key="sig1" "signature-agent";key="agent2")', TWO, AGENT),
     ],
 )
-def test_the_agent_is_never_simply_the_first(covered: str, agent: str, value: str) -> None:
-    """A member put before ours changes nothing about who is meant."""
-    found = judge(stated(covered), agent)
+@pytest.mark.parametrize("policy", [BOTH, VESTAUTH])
+def test_the_agent_is_never_simply_the_first(covered: str, agent: str, value: str, policy: Policy) -> None:
+    """A member put before ours changes nothing about who is meant, and what is covered goes before what is not."""
+    found = judge(stated(covered), agent, policy)
     assert isinstance(found, Claim)
     assert found.agent is not None
     assert found.agent.value == value

@@ -117,7 +117,7 @@ TWO = 'sig1="https://one.example", agent2="https://two.example"'
         (TWO, '("signature-agent";key="agent2" "signature-agent";key="sig1")', "https://one.example"),
         (TWO, '("signature-agent";key="sig1";sf)', "https://one.example"),
         (TWO, '("signature-agent";key="absent")', None),
-        (TWO, '("signature-agent")', None),
+        (TWO, '("signature-agent")', "https://one.example"),
         (TWO, '("signature-agent";sf)', None),
         (TWO, '("signature-agent" "signature-agent";key="agent2")', "https://two.example"),
         (BARE, '("signature-agent")', "https://bare.example"),
