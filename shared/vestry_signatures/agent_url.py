@@ -17,9 +17,7 @@ from .signature_agent import AgentMember
 
 WELL_KNOWN_PATH: Final = "/.well-known/http-message-signatures-directory"
 AGENT_UID: Final = re.compile(r"agent-[0-9a-f]{24}", re.ASCII)
-_REMEMBERED: Final = (
-    256  # characters; strangers choose the path behind a host of ours, so longer ones are not kept
-)
+_REMEMBERED: Final = 256  # characters; strangers choose the path, so longer URLs are not kept
 _FALLBACK: Final = re.compile(r"/agents/(agent-[0-9a-f]{24})(?:/.*)?", re.ASCII)
 
 
