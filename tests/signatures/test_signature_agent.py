@@ -133,6 +133,27 @@ def test_the_covered_member(header: str, covered: str, value: str | None) -> Non
     assert (member and member.value) == value
 
 
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        (f'agent2="{AGENT}"', AGENT),
+        (f'a="http://a.example", sig1="{AGENT}"', AGENT),
+        ('a="1", b="2"', None),
+        ("", None),
+    ],
+)
+def test_the_whole_field_covered(header: str, value: str | None) -> None:
+    """Every member is covered then: the one keyed to the label, else the only one, else nobody can be meant."""
+    covered = read_components([("@authority", {}), ("signature-agent", {})])
+    field = read_agent_field(header)
+    if len(field.members) == 2 and value is None:
+        with pytest.raises(InvalidSignatureAgent):
+            covered_member(field, "sig1", covered)
+    else:
+        member = covered_member(field, "sig1", covered)
+        assert (member and member.value) == value
+
+
 @pytest.mark.parametrize("keys", [("a", "b"), ("agent2", "a"), ("a", "agent2")])
 def test_several_covered_members_are_nobody(keys: tuple[str, str]) -> None:
     """With two members covered and neither keyed to the label, no order decides who signed."""
