@@ -43,14 +43,16 @@ class RegistrarProcess:
 
     async def start(self) -> None:
         """Start it and wait until it accepts connections; no request is made."""
-        with self._log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "vestry_registrar"], env=self._environ, stdout=output, stderr=output
-            )
+        process = self._process = self._spawn()
         async with asyncio.timeout(20):
-            while not self._listens():  # noqa: ASYNC110 - what is waited for happens in another process
-                assert self._process.poll() is None, self._log.read_text()
+            while not self._listens():
+                assert process.poll() is None, self._log.read_text()
                 await asyncio.sleep(0.02)
+
+    def _spawn(self) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "vestry_registrar"]
+        with self._log.open("ab") as output:
+            return subprocess.Popen(command, env=self._environ, stdout=output, stderr=output)
 
     def _listens(self) -> bool:
         with socket.socket() as probe:
