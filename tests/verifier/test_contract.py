@@ -47,7 +47,7 @@ async def test_profile_in_the_result(services: Services) -> None:
         (strict, "x3", "web-bot-auth"),
         (strict, None, "web-bot-auth"),
         (('"@target-uri"', '"signature-agent";key="sig1"'), None, "web-bot-auth"),
-        (('"@authority"', '"signature-agent"'), "x4", "vestauth"),
+        (('"@authority"', '"signature-agent"'), "x4", "web-bot-auth"),
     ):
         answer = await services.verify(agent.sign(covered=covered, nonce=nonce))
         assert (answer.status, answer.json["profile"]) == (200, profile)
