@@ -19,7 +19,8 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 # ASCII beside IGNORECASE: without it the Kelvin sign is a k and a long s is an s, and one host has two spellings.
 _ANY_CASE: Final = re.IGNORECASE | re.ASCII
 _URL = re.compile(r"(https?)://([^/?#\\@\s]+)(/[!-\"$->@-\[\]-~]*)?(?:\?([!-\"$-~]*))?", _ANY_CASE)
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._~!$&'()*+,;=-]+)(?::([0-9]{0,5}))?", _ANY_CASE)
+# A registered name has 255 characters at most (RFC 3986 section 3.2.2): a longer one would fill a log and no DNS.
+_HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._~!$&'()*+,;=-]{1,255})(?::([0-9]{0,5}))?", _ANY_CASE)
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NAME = _METHOD
 # No white space stands before the break: a long run of it would take quadratic time.

@@ -130,3 +130,15 @@ async def test_error_of_a_private_key_does_not_repeat_it(services: Services) -> 
     answer = await services.call("POST", "/register", {}, json.dumps({"public_jwk": key.jwk}).encode())
     assert answer.verdict == (422, "PRIVATE_KEY_EXPOSED")
     assert key.jwk["d"] not in answer.body.decode() + services.registrar.log
+
+
+async def test_host_as_long_as_a_log(services: Services) -> None:
+    """A host longer than any name is refused, so nobody fills the log with it."""
+    agent = await services.agent()
+    for length, status in ((255, 200), (256, 400), (60_000, 400)):
+        url = f"https://{'h' * length}/"
+        before = len(services.verifier.log)
+        answer = await services.verify(agent.sign(url=f"https://{'h' * min(length, 255)}/"), url=url)
+        assert answer.status == status
+        assert status == 200 or answer.error["reason"] == "INVALID_URI"
+        assert len(services.verifier.log) - before < 1500
