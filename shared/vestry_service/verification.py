@@ -92,6 +92,8 @@ class Verification:
         for claimed in claims(question.request, self._policy, now):  # (1)
             try:
                 found.append(await self._prove(claimed, question))
+            except ReplayStoreUnavailable:
+                raise  # nothing can be spent, so nothing can pass: a second signature would only wait as long again
             except (SignatureError, Undecided) as error:
                 errors.append(error)
         if not found:

@@ -10,6 +10,7 @@ import pytest
 
 from bare_client import Answer
 from services import BASE, Agent, Service, Services, jwk_body, services_on, until
+from signer import both
 from stores import PostgresServer, ValkeyServer
 from vestry_signatures import generate
 
@@ -84,6 +85,22 @@ async def test_redis_away(
     await until(is_verified(doomed, agent))
     await until(is_ready(doomed.registrar, doomed.verifier))
     assert (await doomed.rotate(agent, new)).status == 200
+
+
+async def test_redis_hanging_under_several_signatures(doomed: Services, own_valkey: ValkeyServer) -> None:
+    """A request with four signatures of agents that are not at hand waits once for a store that hangs."""
+    doomed.add_registrar()
+    doomed.add_verifier()
+    agents = [await doomed.agent() for _ in range(4)]
+    named = ", ".join(f'sig{i}="{agent.url}"' for i, agent in enumerate(agents))
+    signatures = [agent.sign(named=named, label=f"sig{i}") for i, agent in enumerate(agents)]
+    own_valkey.pause()
+    try:
+        answer, seconds = await timed(doomed.verify({**both(*signatures), "Signature-Agent": named}))
+    finally:
+        own_valkey.resume()
+    assert answer.verdict == STORE_AWAY
+    assert seconds < 0.4
 
 
 @contextmanager
