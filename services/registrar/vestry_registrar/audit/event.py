@@ -1,4 +1,19 @@
-"""What one event of the audit trail says. A change writes its event in its own transaction, or does not happen."""
+"""What one event of the audit trail says. A change writes its event in its own transaction, or does not happen.
+
+Who could sign at a time is read from the events alone (`history.py`). So each says, besides `uid` and `kid`:
+
+| event | kid | details that count |
+| --- | --- | --- |
+| agent.registered, tool.registered | its first key | `state`: `pending` where it must be approved first; bounds |
+| key.added, key.attached | the new key | bounds |
+| key.rotated | the new key | `old_kid`, `old_not_after` where the old key stays for a while (overlap); bounds |
+| key.retired, key.revoked | the key that goes | `not_after` where it stays until then; else it goes at once |
+| agent.suspended, agent.resumed, agent.approved, agent.revoked, tool.revoked | | |
+
+Bounds: `not_before` and `not_after` of the event's own key, Unix seconds, left out where there are none. Everything
+else in details is for people: `reason`, `label`, `proof`. Details hold text, whole numbers, true, false, null, lists and
+objects; no text with a zero byte, which Postgres has no place for. Other events (operators, tokens) have no say here.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
