@@ -2,8 +2,12 @@
 
 VestryError (vestry_signatures.errors, which draws the rest of the family)
 └── ServiceError
-    ├── KeyTaken, KeyRevoked, KeyInUse           a key that another state of things forbids (409)
-    └── NotFound, MethodNotAllowed, BodyTooLarge, MisdirectedRequest, InternalError
+    ├── KeyTaken, KeyRevoked, KeyInUse, LastKey, TooManyKeys    a key that another state of things forbids (409)
+    ├── ProofRequired, BindingRequired           a valid signature that shows too little (401)
+    ├── PendingAgent                             an agent that is not approved yet (403)
+    ├── TokenRequired, RegistrationClosed        what the operator has to allow (401, 403)
+    ├── WrongState                               a state that does not allow a change (409)
+    └── NotFound, MethodNotAllowed, BodyTooLarge, MisdirectedRequest, RateLimited, InternalError
 
 StartError stands apart: it is for the person who starts a service, never for a caller.
 """
@@ -35,6 +39,59 @@ class KeyInUse(ServiceError):
     text = "this key is already in use by this agent: rotate to a new one"
 
 
+class LastKey(ServiceError):
+    reason = "LAST_KEY"
+    status = 409
+    text = "this is the agent's last usable key: add another one first, or revoke it"
+
+
+class TooManyKeys(ServiceError):
+    reason = "TOO_MANY_KEYS"
+    status = 409
+
+    def __init__(self, most: int) -> None:
+        """Say that an agent may have `most` keys at once."""
+        super().__init__(f"an agent may have {most} keys at once: take one out of use first")
+
+
+class ProofRequired(ServiceError):
+    reason = "PROOF_REQUIRED"
+    status = 401
+    text = "the new key must sign this request too, under a label of its own with the tag vestry-key-proof"
+
+
+class BindingRequired(ServiceError):
+    reason = "BINDING_REQUIRED"
+    status = 401
+    text = "the signature must cover @method, @path and, where there is a body, content-digest"
+
+
+class PendingAgent(ServiceError):
+    reason = "PENDING_AGENT"
+    status = 403
+    text = "the agent is registered and waits for the operator's approval"
+
+
+class TokenRequired(ServiceError):
+    """There is no bearer token, or it is not one that counts here. Which of the two is not said."""
+
+    reason = "TOKEN_REQUIRED"
+    status = 401
+    text = "send a token that is valid here: Authorization: Bearer"
+
+
+class RegistrationClosed(ServiceError):
+    reason = "REGISTRATION_CLOSED"
+    status = 403
+    text = "nobody new is registered here: ask the operator"
+
+
+class WrongState(ServiceError):
+    reason = "WRONG_STATE"
+    status = 409
+    text = "its state does not allow this"
+
+
 class NotFound(ServiceError):
     reason = "NOT_FOUND"
     status = 404
@@ -64,6 +121,17 @@ class MisdirectedRequest(ServiceError):
     reason = "MISDIRECTED_REQUEST"
     status = 421
     text = "this host is not served here: call the base URL of this registrar, or an agent URL under it"
+
+
+class RateLimited(ServiceError):
+    reason = "RATE_LIMITED"
+    status = 429
+    text = "too many requests of this kind"
+
+    def __init__(self, message: str | None = None, wait: int = 1) -> None:
+        """Refuse for `wait` seconds, at least 1."""
+        super().__init__(f"{message or self.text}: try again in {wait} s")
+        self.wait = wait
 
 
 class InternalError(ServiceError):

@@ -2,9 +2,9 @@
 
 The facts come from the error's class: reason, status, outcome. The form is
 `{"error": {"status", "code", "message", "reason", "outcome"}}`, which vestauth's clients read, or RFC 9457
-where `Accept` names `application/problem+json` literally. Status decides the headers: 401 says how to sign,
-405 names the methods there are, a passing trouble says when to try again. An unforeseen fault
-says nothing but the request id, under which the log has the rest.
+where `Accept` names `application/problem+json` literally. Status decides the headers: 401 says how to sign, or
+that a bearer token is wanted; 405 names the methods there are, a passing trouble says when to try again. An
+unforeseen fault says nothing but the request id, under which the log has the rest.
 """
 
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import hdrs, web
 
-from vestry_service.errors import MethodNotAllowed
+from vestry_service.errors import MethodNotAllowed, RateLimited, TokenRequired
 from vestry_service.observed import OBSERVED
 from vestry_signatures.errors import VestryError
 
@@ -60,13 +60,16 @@ def _problem(facts: dict[str, Any], error: VestryError) -> dict[str, Any]:
 
 def _headers(error: VestryError, request: web.BaseRequest) -> dict[str, str]:
     headers: dict[str, str] = {}
-    if error.status == HTTPStatus.UNAUTHORIZED:
+    if isinstance(error, TokenRequired):
+        headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+    elif error.status == HTTPStatus.UNAUTHORIZED:
         headers[hdrs.WWW_AUTHENTICATE] = "Signature"
         headers["Accept-Signature"] = _accept_signature(request)
     if isinstance(error, MethodNotAllowed):
         headers[hdrs.ALLOW] = ", ".join(sorted(error.allowed))
-    if error.retry_after is not None:
-        headers[hdrs.RETRY_AFTER] = str(error.retry_after)
+    retry_after = error.wait if isinstance(error, RateLimited) else error.retry_after
+    if retry_after is not None:
+        headers[hdrs.RETRY_AFTER] = str(retry_after)
     return headers
 
 

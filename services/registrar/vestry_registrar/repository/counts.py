@@ -13,7 +13,7 @@ KEYS_BY_STATE: Final = "SELECT state, count(*) AS number FROM public_jwks GROUP 
 
 async def agents_by_state(executor: Executor) -> dict[str, int]:
     """Count agents by state; every known state is there. Raises DatabaseUnavailable."""
-    return {"active": 0, "suspended": 0} | await _counted(executor, AGENTS_BY_STATE)
+    return dict.fromkeys(("active", "suspended", "pending", "revoked"), 0) | await _counted(executor, AGENTS_BY_STATE)
 
 
 async def keys_by_state(executor: Executor) -> dict[str, int]:
