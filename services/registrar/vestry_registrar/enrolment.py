@@ -14,6 +14,7 @@ another is drawn).
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from vestry_registrar.audit.event import Origin
@@ -23,6 +24,7 @@ from vestry_registrar.repository.pairs import Pair
 from vestry_service.errors import InternalError, KeyRevoked, KeyTaken
 from vestry_service.live_records import LiveRecord
 from vestry_service.postgres import Pool
+from vestry_signatures.validity import ALWAYS, Validity
 
 UID_BYTES: Final = 12
 ATTEMPTS: Final = 10
@@ -38,7 +40,7 @@ class Enrolled:
     Attributes:
         uid: `agent-…`.
         kid: thumbprint of the key.
-        jwk: the public key, a JWK with its `kid`.
+        jwk: the public key, a JWK with its `kid`, and with `nbf` and `exp` where it has them.
         is_new: this registration made it.
         record: what the verifiers are to be told of it.
         read_at: Unix seconds, by the database's clock; not later than what the record tells.
@@ -62,7 +64,9 @@ class EnrolledTool:
     is_new: bool
 
 
-async def register_agent(pool: Pool, jwk: Mapping[str, Any], kid: str, origin: Origin) -> Enrolled:
+async def register_agent(
+    pool: Pool, jwk: Mapping[str, Any], kid: str, origin: Origin, validity: Validity = ALWAYS
+) -> Enrolled:
     """Return the agent that has this key, a new one if the key was never seen.
 
     Args:
@@ -70,15 +74,19 @@ async def register_agent(pool: Pool, jwk: Mapping[str, Any], kid: str, origin: O
         jwk: the public key with the members to keep (`kty`, `crv`, `x`), possession of which is proven.
         kid: its thumbprint, computed by us (RFC 7638).
         origin: by whom and from where, for the audit trail.
+        validity: when a new key may be used; a key that is known keeps the time it has.
 
     Raises:
-        KeyRevoked: the key was taken out of use.
+        KeyRevoked: the key was taken out of use, or its time is over.
         KeyTaken: it is a tool's.
         DatabaseUnavailable: nothing was changed, or the same key asks again and learns its uid.
     """
-    uid, found = await _enrol(enrol_agent, pool, jwk, kid, origin)
-    pair = Pair(uid, kid, found.jwk, found.version, found.agent_state, found.key_state)
-    return Enrolled(uid, kid, found.jwk, found.is_new, pair.record(), found.read_at)
+    uid, found = await _enrol(partial(enrol_agent, times=validity), pool, jwk, kid, origin)
+    if found.validity.is_over(int(found.read_at)):
+        raise KeyRevoked
+    pair = Pair(uid, kid, found.jwk, found.version, found.agent_state, found.key_state, found.validity)
+    published = found.jwk | found.validity.members()
+    return Enrolled(uid, kid, published, found.is_new, pair.record(), found.read_at)
 
 
 async def register_tool(pool: Pool, jwk: Mapping[str, Any], kid: str, origin: Origin) -> EnrolledTool:
@@ -107,6 +115,6 @@ def _judge(found: FoundKey) -> str:
     """Return the owner's uid, if the key may still be its key. See (2)."""
     if found.uid is None:
         raise KeyTaken
-    if found.key_state != "active":
+    if found.key_state == "revoked":
         raise KeyRevoked
     return found.uid

@@ -3,12 +3,12 @@
 from typing import Final
 
 from vestry_registrar.repository.edge import Executor, edge
-from vestry_registrar.repository.pairs import Pair, pair
+from vestry_registrar.repository.pairs import COLUMNS, Pair, pair
 from vestry_registrar.repository.uids import bare
 
 # The agent and the key of this kid, if they belong together, whatever their states.
-FIND_PAIR: Final = """
-    SELECT a.uid, a.version, a.state AS agent_state, k.kid, k.state AS key_state, k.value::text AS value
+FIND_PAIR: Final = f"""
+    SELECT a.uid, a.version, a.state AS agent_state, {COLUMNS}
     FROM public_jwks k JOIN agents a ON a.id = k.agent_id
     WHERE k.kid = $2 AND a.uid = $1
 """

@@ -14,35 +14,40 @@ from typing import Any, Final
 
 from vestry_registrar.audit.event import Origin
 from vestry_registrar.repository.edge import Executor, edge
-from vestry_registrar.repository.pairs import jwk
+from vestry_registrar.repository.pairs import jwk, validity
 from vestry_registrar.repository.uids import AGENT, TOOL
+from vestry_signatures.validity import ALWAYS, Validity
 
 # The key of this kid with its agent, a new agent if the kid was never seen; no row if another writes it just now.
 ENROL_AGENT: Final = """
     WITH known AS (
-        SELECT k.value::text AS value, k.state AS key_state,
+        SELECT k.value::text AS value, k.state AS key_state, k.not_before, k.not_after,
                a.uid AS uid, a.version AS version, a.state AS agent_state
         FROM public_jwks k LEFT JOIN agents a ON a.id = k.agent_id
         WHERE k.kid = $2
     ), key AS (
-        INSERT INTO public_jwks (agent_id, kid, value, state, created_at, updated_at)
-        SELECT nextval('agents_id_seq'), $2, $3::text::jsonb, 'active', now(), now()
+        INSERT INTO public_jwks (agent_id, kid, value, state, not_before, not_after, created_at, updated_at)
+        SELECT nextval('agents_id_seq'), $2, $3::text::jsonb, 'active', $8::bigint, $9::bigint, now(), now()
         WHERE NOT EXISTS (SELECT FROM known)
         ON CONFLICT (kid) DO NOTHING
-        RETURNING agent_id, value::text AS value, state
+        RETURNING agent_id, value::text AS value, state, not_before, not_after
     ), owner AS (
         INSERT INTO agents (id, uid, created_at, updated_at)
         SELECT agent_id, $1, now(), now() FROM key
         RETURNING id, uid, version, state
     ), told AS (
-        INSERT INTO audit_events (event, uid, kid, actor_kind, actor, client_ip, request_id)
-        SELECT 'agent.registered', 'agent-' || $1, $2, $4, $5, $6, $7 FROM key
+        INSERT INTO audit_events (event, uid, kid, actor_kind, actor, client_ip, request_id, details)
+        SELECT 'agent.registered', 'agent-' || $1, $2, $4, $5, $6, $7,
+               jsonb_strip_nulls(jsonb_build_object('not_before', $8::bigint, 'not_after', $9::bigint))
+        FROM key
     )
-    SELECT key.value, key.state AS key_state, owner.uid, owner.version, owner.state AS agent_state, true AS is_new,
+    SELECT key.value, key.state AS key_state, key.not_before, key.not_after,
+           owner.uid, owner.version, owner.state AS agent_state, true AS is_new,
            extract(epoch FROM statement_timestamp())::float8 AS read_at
     FROM key JOIN owner ON owner.id = key.agent_id
     UNION ALL
-    SELECT value, key_state, uid, version, agent_state, false, extract(epoch FROM statement_timestamp())::float8
+    SELECT value, key_state, not_before, not_after, uid, version, agent_state, false,
+           extract(epoch FROM statement_timestamp())::float8
     FROM known
 """
 
@@ -80,7 +85,7 @@ class FoundKey:
     Attributes:
         uid: `agent-…` or `tool-…` as was asked for; None where the key's owner is of the other kind.
         jwk: the public key, a JWK with its `kid`.
-        key_state: `active` or `revoked`.
+        key_state: `active`, `retiring` or `revoked`.
         is_new: this statement wrote it.
     """
 
@@ -96,23 +101,30 @@ class FoundAgentKey(FoundKey):
 
     Attributes:
         version, agent_state: the agent's; 0 and empty where the key's owner is a tool.
+        validity: when the key may be used.
         read_at: Unix seconds, by the database's clock; not later than what is told here.
     """
 
     version: int
     agent_state: str
+    validity: Validity
     read_at: float
 
 
 async def enrol_agent(
-    executor: Executor, digits: str, kid: str, key: Mapping[str, Any], origin: Origin
+    executor: Executor,
+    digits: str,
+    kid: str,
+    key: Mapping[str, Any],
+    origin: Origin,
+    times: Validity = ALWAYS,
 ) -> FoundAgentKey | None:
     """Find a key, or write it with a new agent whose uid has these digits; None: ask again.
 
     Raises DatabaseUnavailable; UidCollision.
     """
     async with edge(executor) as sql:
-        row = await sql.fetchrow(ENROL_AGENT, digits, kid, json.dumps(dict(key)), *_origin(origin))
+        row = await sql.fetchrow(ENROL_AGENT, digits, kid, json.dumps(dict(key)), *_origin(origin), *times)
     if row is None:
         return None
     return FoundAgentKey(
@@ -122,6 +134,7 @@ async def enrol_agent(
         is_new=row["is_new"],
         version=row["version"] or 0,
         agent_state=row["agent_state"] or "",
+        validity=validity(row),
         read_at=row["read_at"],
     )
 

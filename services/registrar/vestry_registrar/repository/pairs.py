@@ -7,10 +7,14 @@ means for those who verify is its live record (wire contract, section 7).
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from vestry_registrar.repository.uids import AGENT
 from vestry_service.live_records import LiveRecord
+from vestry_signatures.validity import ALWAYS, Validity
+
+# What of a key (k) makes a pair.
+COLUMNS: Final = "k.kid, k.state AS key_state, k.not_before, k.not_after, k.value::text AS value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +26,9 @@ class Pair:
         kid: thumbprint of the key.
         jwk: the public key, a JWK with its `kid`.
         version: the agent's, raised by every change of its keys or state.
-        agent_state: `active` or `suspended`.
-        key_state: `active` or `revoked`.
+        agent_state: `active`, `suspended`, `pending` or `revoked`.
+        key_state: `active`, `retiring` or `revoked`.
+        validity: when the key may be used.
     """
 
     uid: str
@@ -32,19 +37,22 @@ class Pair:
     version: int
     agent_state: str
     key_state: str
+    validity: Validity = ALWAYS
 
     @property
     def state(self) -> str:
-        """What counts: a revoked key stays revoked whatever the agent is; an active one is as its agent is."""
-        return self.agent_state if self.key_state == "active" else self.key_state
+        """What counts: a revoked key stays revoked whatever the agent is; another is no better than its agent."""
+        own = self.key_state == "revoked" or self.agent_state == "active"
+        return self.key_state if own else self.agent_state
 
     def record(self) -> LiveRecord:
         """What the verifiers are to be told of this pair."""
-        return LiveRecord(self.version, self.uid, self.kid, self.state, 0, 0, self.jwk["x"])
+        begin, end = (bound or 0 for bound in self.validity)
+        return LiveRecord(self.version, self.uid, self.kid, self.state, begin, end, self.jwk["x"])
 
 
 def pair(row: Mapping[str, Any]) -> Pair:
-    """Make a pair of a row with `uid` (bare), `version`, `agent_state`, `kid`, `key_state` and `value` (as text)."""
+    """Make a pair of a row with `uid` (bare), `version`, `agent_state` and `COLUMNS`."""
     return Pair(
         uid=AGENT + row["uid"],
         kid=row["kid"],
@@ -52,7 +60,13 @@ def pair(row: Mapping[str, Any]) -> Pair:
         version=row["version"],
         agent_state=row["agent_state"],
         key_state=row["key_state"],
+        validity=validity(row),
     )
+
+
+def validity(row: Mapping[str, Any]) -> Validity:
+    """Read when a key may be used of a row with `not_before` and `not_after`."""
+    return Validity(row["not_before"], row["not_after"])
 
 
 def jwk(value: str, kid: str) -> dict[str, Any]:

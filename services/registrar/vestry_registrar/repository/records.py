@@ -9,30 +9,30 @@ from dataclasses import dataclass
 from typing import Final
 
 from vestry_registrar.repository.edge import Executor, edge
-from vestry_registrar.repository.pairs import Pair, pair
+from vestry_registrar.repository.pairs import COLUMNS, Pair, pair
 from vestry_registrar.repository.uids import bare
 
 # All keys of one agent.
-OF_AGENT: Final = """
+OF_AGENT: Final = f"""
     SELECT a.id AS agent_id, extract(epoch FROM statement_timestamp())::float8 AS read_at,
-           a.uid, a.version, a.state AS agent_state, k.kid, k.state AS key_state, k.value::text AS value
+           a.uid, a.version, a.state AS agent_state, {COLUMNS}
     FROM agents a JOIN public_jwks k ON k.agent_id = a.id
     WHERE a.uid = $1
     ORDER BY k.id
 """
 
 # One key of one agent.
-OF_PAIR: Final = """
+OF_PAIR: Final = f"""
     SELECT a.id AS agent_id, extract(epoch FROM statement_timestamp())::float8 AS read_at,
-           a.uid, a.version, a.state AS agent_state, k.kid, k.state AS key_state, k.value::text AS value
+           a.uid, a.version, a.state AS agent_state, {COLUMNS}
     FROM agents a JOIN public_jwks k ON k.agent_id = a.id
     WHERE a.uid = $1 AND k.kid = $2
 """
 
 # All keys of these agents.
-OF_AGENTS: Final = """
+OF_AGENTS: Final = f"""
     SELECT a.id AS agent_id, extract(epoch FROM statement_timestamp())::float8 AS read_at,
-           a.uid, a.version, a.state AS agent_state, k.kid, k.state AS key_state, k.value::text AS value
+           a.uid, a.version, a.state AS agent_state, {COLUMNS}
     FROM agents a JOIN public_jwks k ON k.agent_id = a.id
     WHERE a.id = ANY($1::bigint[])
     ORDER BY a.id, k.id
@@ -40,7 +40,7 @@ OF_AGENTS: Final = """
 
 # All keys of the next $3 agents, after number $2, that changed in the last $1 seconds or are in the outbox. An
 # agent of version 1 never changed: nothing older than it can be anywhere.
-CHANGED: Final = """
+CHANGED: Final = f"""
     WITH changed AS (
         SELECT id FROM agents
         WHERE version > 1 AND updated_at > now() - make_interval(secs => $1) AND id > $2
@@ -49,7 +49,7 @@ CHANGED: Final = """
         ORDER BY 1 LIMIT $3
     )
     SELECT a.id AS agent_id, extract(epoch FROM statement_timestamp())::float8 AS read_at,
-           a.uid, a.version, a.state AS agent_state, k.kid, k.state AS key_state, k.value::text AS value
+           a.uid, a.version, a.state AS agent_state, {COLUMNS}
     FROM changed JOIN agents a ON a.id = changed.id JOIN public_jwks k ON k.agent_id = a.id
     ORDER BY a.id, k.id
 """
