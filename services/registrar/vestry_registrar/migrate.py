@@ -33,12 +33,22 @@ from vestry_signatures.errors import DatabaseUnavailable
 # The name of our lock among the advisory locks of this database: any number that nobody else is likely to take.
 ADVISORY_LOCK = 0x7665_7374_7279_0001
 
+# Whether a vestauth server's tables are here, without the one that our second migration adds.
+UNADOPTED = """
+    SELECT to_regclass('knex_migrations') IS NOT NULL AND to_regclass('public_jwks') IS NOT NULL
+       AND to_regclass('tools') IS NULL
+"""
+
 LOCK_PATIENCE = 120
 """Seconds to wait for another copy that is migrating."""
 
 
 class MigrationError(Exception):
     """The database cannot be brought to the form this code knows; the message says why, in one line."""
+
+
+class NotAdopted(MigrationError):
+    """The database is a vestauth server's, and was not taken over yet."""
 
 
 class DatabaseTooNew(MigrationError):
@@ -56,11 +66,13 @@ def migrate(database_url: str) -> int:
     Raises:
         DatabaseUnavailable: Postgres does not answer, or went away.
         DatabaseTooNew: the database belongs to a newer release.
+        NotAdopted: it belongs to a vestauth server.
         MigrationError: a migration failed; it and those after it are not applied.
     """
     try:
         with alone(database_url), open_backend(database_url) as backend:
             migrations = read(folder())
+            refuse_unadopted(backend)
             refuse_newer(backend, migrations)
             missing = backend.to_apply(migrations)
             backend.apply_migrations(missing)
@@ -87,6 +99,15 @@ def read(path: Path) -> MigrationList:
     if not migrations:
         raise MigrationError("no migrations were found: the installation is incomplete")
     return migrations
+
+
+def refuse_unadopted(backend: "Backend") -> None:
+    """Leave a vestauth server's database alone: some of its rows must not be believed, and somebody must be told."""
+    found = backend.connection.execute(UNADOPTED).fetchone()
+    if found == (True,):
+        raise NotAdopted(
+            "this is the database of a vestauth server: stop that server and run `vestry adopt` first"
+        )
 
 
 def refuse_newer(backend: "Backend", migrations: MigrationList) -> None:
