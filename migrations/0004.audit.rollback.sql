@@ -1,3 +1,5 @@
+DROP TABLE audit_gaps;
+
 DROP TABLE audit_head;
 
 DROP TABLE audit_chain;

@@ -63,6 +63,12 @@ class Metrics:
             registry=registry,
             multiprocess_mode="mostrecent",
         )
+        self.audit_unsealed = Gauge(
+            "vestry_audit_unsealed",
+            "Events that the audit chain should hold by now and does not",
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
         self.db_pool_connections = Gauge(
             "vestry_db_pool_connections",
             "Database connections",

@@ -68,7 +68,7 @@ async def open_registrar(
             pool, live, settings.key_record_ttl, settings.clock_skew, logger, metrics.outbox_pending, clock
         )
         try:
-            async with _running(publisher, Census(pool, metrics), Sealer(pool, logger)):
+            async with _running(publisher, Census(pool, metrics), Sealer(pool, logger, metrics.audit_unsealed)):
                 public = _public_app(settings, logger, metrics, pool, store, publisher, clock)
                 public.add_routes(health.routes())
                 internal = internal_app(logger, metrics, health)

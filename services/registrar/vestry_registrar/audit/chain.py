@@ -1,22 +1,23 @@
-"""The hash chain over the audit trail.
+"""The hash chain over the audit trail: pure.
 
 A link holds the number of its event, the hash of the link before, and its own hash:
 
     hash = SHA-256( previous || canonical JSON of the event and of the link's number )
 
-Canonical JSON: members in alphabetical order, no white space, ASCII, times in UTC with microseconds. Whoever changes
-an event, takes one out or puts two in another order changes what the hashes are over, and a walk finds the first
-place where it no longer fits. The head, kept beside the chain and written to the log, shows a cut at the end.
+Canonical JSON: members in alphabetical order, no white space, ASCII (`canonical.py`); times in UTC with microseconds.
+Whoever changes an event, takes one out or puts two in another order changes what the hashes are over, and a walk
+finds the first place where it no longer fits. The head, kept beside the chain and written to the log, shows a cut at
+the end.
 
 This shows tampering by anybody who does not also compute every later hash anew and forge the head. Keep a head
 outside of the database (the log, a mail to yourself) and compare: `vestry audit verify --head`.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
+
+from vestry_registrar.audit.canonical import canonical
 
 BEGINNING: Final = bytes(32)
 """What stands for the hash before the first."""
@@ -24,10 +25,17 @@ BEGINNING: Final = bytes(32)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """An event as it stands in the trail."""
+    """An event as it stands in the trail.
+
+    Attributes:
+        id: its number; higher ones were begun later, and perhaps committed earlier.
+        at: UTC with microseconds, `2026-11-22T07:33:34.123456Z`.
+        event, uid, kid, actor_kind, actor, client_ip, request_id: see `event.py`.
+        details: as `canonical.parse` read it.
+    """
 
     id: int
-    at: datetime
+    at: str
     event: str
     uid: str | None
     kid: str | None
@@ -35,22 +43,14 @@ class Written:
     actor: str
     client_ip: str | None
     request_id: str | None
-    details: dict[str, Any]
+    details: Any
 
     def facts(self) -> dict[str, Any]:
-        """Return everything the event says, as JSON can carry it."""
-        return {
-            "id": self.id,
-            "at": self.at.astimezone(UTC).isoformat(timespec="microseconds"),
-            "event": self.event,
-            "uid": self.uid,
-            "kid": self.kid,
-            "actor_kind": self.actor_kind,
-            "actor": self.actor,
-            "client_ip": self.client_ip,
-            "request_id": self.request_id,
-            "details": self.details,
-        }
+        """Return everything the event says."""
+        return {name: getattr(self, name) for name in _FACTS}
+
+
+_FACTS: Final = tuple(Written.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,11 @@ class Link:
     previous: bytes
     hash: bytes
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return f"link {self.seq} (event {self.event_id})"
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -69,6 +74,21 @@ class Head:
 
     seq: int
     hash: bytes
+
+    def __str__(self) -> str:
+        return f"{self.seq}:{self.hash.hex()}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Head":
+        """Read what `str` gives. Raises ValueError for anything else."""
+        seq, _, digits = text.strip().partition(":")
+        value = bytes.fromhex(digits)
+        if not (seq.isascii() and seq.isdigit()) or len(value) != len(BEGINNING):
+            raise ValueError("a head is SEQ:HASH, a number and 64 hex digits")
+        return cls(int(seq), value)
+
+
+EMPTY: Final = Head(0, BEGINNING)
 
 
 def link(head: Head, event: Written) -> Link:
@@ -78,8 +98,17 @@ def link(head: Head, event: Written) -> Link:
 
 
 def _hash(previous: bytes, seq: int, event: Written) -> bytes:
-    text = json.dumps({"seq": seq, **event.facts()}, sort_keys=True, separators=(",", ":"))
+    text = canonical({"seq": seq, **event.facts()})
     return hashlib.sha256(previous + text.encode("ascii")).digest()
+
+
+def line(given: Link, event: Written | None) -> str:
+    """Return a link and its event as one line of JSON, in canonical form; of an event that is gone, its number.
+
+    Without `hash` and `previous` this is the very text that the hash is over.
+    """
+    facts = {"id": given.event_id, "event": None} if event is None else event.facts()
+    return canonical({"seq": given.seq, **facts, "previous": given.previous.hex(), "hash": given.hash.hex()})
 
 
 def wrong_link(given: Link, event: Written | None, end: Head) -> str | None:
@@ -90,13 +119,12 @@ def wrong_link(given: Link, event: Written | None, end: Head) -> str | None:
         event: its event, None where that is gone.
         end: the end before it.
     """
-    place = f"link {given.seq} (event {given.event_id})"
     if given.seq != end.seq + 1:
-        return f"link {end.seq + 1}: it is missing, link {given.seq} comes next"
+        return f"link {end.seq + 1} is missing: link {given.seq} stands in its place"
     if event is None:
-        return f"{place}: its event is gone"
+        return f"{given.place}: its event is gone"
     if given.previous != end.hash:
-        return f"{place}: it does not follow from the link before"
+        return f"{given.place}: it does not follow from the link before"
     if given.hash != _hash(end.hash, given.seq, event):
-        return f"{place}: its event was changed"
+        return f"{given.place}: the event, or its hash, was changed"
     return None

@@ -11,8 +11,9 @@ Who could sign at a time is read from the events alone (`history.py`). So each s
 | agent.suspended, agent.resumed, agent.approved, agent.revoked, tool.revoked | | |
 
 Bounds: `not_before` and `not_after` of the event's own key, Unix seconds, left out where there are none. Everything
-else in details is for people: `reason`, `label`, `proof`. Details hold text, whole numbers, true, false, null, lists and
-objects; no text with a zero byte, which Postgres has no place for. Other events (operators, tokens) have no say here.
+else in details is for people: `reason`, `label`, `proof`. Details hold text, whole numbers, true, false, null, lists
+and objects; no text with a zero byte, which Postgres has no place for. Other events (operators, tokens) have no say
+here.
 """
 
 from collections.abc import Mapping
