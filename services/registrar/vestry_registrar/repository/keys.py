@@ -6,10 +6,11 @@ from vestry_registrar.repository.edge import Executor, edge
 from vestry_registrar.repository.pairs import jwk
 from vestry_registrar.repository.uids import bare
 
-# The active keys of an agent, the oldest first; one row of nulls for an agent that has none.
+# The active keys of an active agent, the oldest first; one row of nulls for an agent that has none, or is not active:
+# whoever reads directories alone must not take a suspended agent for one that stands.
 ACTIVE_KEYS: Final = """
     SELECT k.kid AS kid, k.value::text AS value
-    FROM agents a LEFT JOIN public_jwks k ON k.agent_id = a.id AND k.state = 'active'
+    FROM agents a LEFT JOIN public_jwks k ON k.agent_id = a.id AND k.state = 'active' AND a.state = 'active'
     WHERE a.uid = $1
     ORDER BY k.id
 """
