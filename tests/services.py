@@ -41,6 +41,9 @@ HOST = "agents.example"
 TOOL = "https://tool.example/inbox"
 DIRECTORY = "/.well-known/http-message-signatures-directory"
 
+# Tests come from one address, all of them; those about limits say which ones they want.
+UNLIMITED = {"LIMIT_REGISTER": "off", "LIMIT_CHANGES": "off", "LIMIT_FAILED_PROOFS": "off"}
+
 T = TypeVar("T")
 Clock = Callable[[], float]
 
@@ -186,7 +189,7 @@ class Services:
     def add_registrar(self, clock: Clock = time.time, **environ: str) -> Service:
         service = Service("registrar", self._background)
         stores = {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url}
-        settings = load(RegistrarSettings, {"PUBLIC_URL": BASE, **stores, **environ})
+        settings = load(RegistrarSettings, {"PUBLIC_URL": BASE, **UNLIMITED, **stores, **environ})
         service.start(open_registrar(settings, service.logger, service.metrics, clock))
         self.registrars.append(service)
         return service
@@ -261,15 +264,23 @@ class Services:
         port = (registrar or self.registrar).port
         return await bare_client.send(port, method, path, headers, body, host)
 
-    async def register(self, key: PrivateKey, path: str = "/register", **changes: Parameter) -> Answer:
+    async def register(
+        self,
+        key: PrivateKey,
+        path: str = "/register",
+        also: Mapping[str, str] | None = None,
+        registrar: Service | None = None,
+        **changes: Parameter,
+    ) -> Answer:
+        """Register a key; `also`: further headers."""
         changes.setdefault("tag", "null")  # as released clients do
-        headers = signer.sign(key, "POST", BASE + path, **changes)
-        return await self.call("POST", path, headers, jwk_body(key.public.jwk))
+        headers = {**signer.sign(key, "POST", BASE + path, **changes), **(also or {})}
+        return await self.call("POST", path, headers, jwk_body(key.public.jwk), registrar=registrar)
 
-    async def agent(self) -> Agent:
+    async def agent(self, registrar: Service | None = None) -> Agent:
         """Register a new agent."""
         agent = Agent()
-        answer = await self.register(agent.key)
+        answer = await self.register(agent.key, registrar=registrar)
         assert answer.status == 200, answer.body
         agent.uid = answer.json["uid"]
         return agent

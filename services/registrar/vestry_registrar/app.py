@@ -12,6 +12,7 @@ from aiohttp import web
 from vestry_registrar.audit.sealer import Sealer
 from vestry_registrar.census import Census
 from vestry_registrar.handlers import act, enrol, publish, tell
+from vestry_registrar.handlers.admin_routes import admin_routes
 from vestry_registrar.hosts import Hosts
 from vestry_registrar.live_store import RedisLiveStore
 from vestry_registrar.proof import MAX_BODY, Proofs, StoredKeys
@@ -73,6 +74,7 @@ async def open_registrar(
                 public.add_routes(health.routes())
                 internal = internal_app(logger, metrics, health)
                 internal.router.add_get(tell.PATH, tell.tell_handler(publisher))
+                internal.add_routes(admin_routes(pool, publisher, logger, metrics))
                 yield Registrar(public, internal, health)
         finally:
             await live.aclose()
@@ -97,11 +99,12 @@ def _public_app(
         logger, metrics, trusted_proxies=settings.trusted_proxies, guard=hosts.guard, body_limit=MAX_BODY
     )
     whoami = act.whoami_handler(proofs, agents)
+    mode = settings.registration
     app.add_routes(
         [
             web.get("/", publish.front_handler(pool, VERSION)),
-            web.post("/register", enrol.register_handler(pool, proofs, publisher, metrics)),
-            web.post("/tool/register", enrol.register_tool_handler(pool, proofs, metrics)),
+            web.post("/register", enrol.register_handler(pool, proofs, publisher, metrics, mode)),
+            web.post("/tool/register", enrol.register_tool_handler(pool, proofs, metrics, mode)),
             web.get("/whoami", whoami, allow_head=False),
             web.post("/whoami", whoami),
             web.post("/rotate", act.rotate_handler(pool, proofs, publisher, metrics)),

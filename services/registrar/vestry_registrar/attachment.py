@@ -48,6 +48,37 @@ class Attached:
     jwk: dict[str, Any]
 
 
+async def allow(
+    pool: Pool, uid: str, token_hash: bytes, seconds: int, reason: str, origin: Origin
+) -> tuple[int, int]:
+    """Let one new key be attached to an agent; return the token's number and when it ends (Unix seconds).
+
+    Args:
+        pool: of connections to Postgres.
+        uid: `agent-…`.
+        token_hash: SHA-256 of the token.
+        seconds: how long it counts.
+        reason: for the audit trail.
+        origin: the operator and from where, for the audit trail.
+
+    Raises:
+        NotFound: there is no such agent.
+        WrongState: the agent is revoked.
+        DatabaseUnavailable: nothing was made that anybody has the token of.
+    """
+    async with transaction(pool) as connection:
+        await end_if_silent(connection)
+        await _lock(connection, uid)  # (2)
+        kept = await tokens.add(
+            connection, token_hash, label=None, uid=uid, uses=1, created_by=origin.actor.name, seconds=seconds
+        )
+        if kept is None:
+            raise NotFound
+        details = {"token": kept[0], "reason": reason, "expires_at": kept[1]}
+        await audit.add(connection, Event("token.created", origin, uid, None, details))
+    return kept
+
+
 async def attach(
     pool: Pool, token: str, jwk: Mapping[str, Any], kid: str, origin: Origin, validity: Validity = ALWAYS
 ) -> Attached | None:
@@ -90,7 +121,7 @@ async def _lock(connection: Connection, uid: str) -> int:
     """Lock the agent and return its number. See (2)."""
     owner = await stored.lock(connection, AGENTS, uid)
     if owner is None:
-        raise NotFound
+        raise NotFound("there is no such agent")
     if owner.state == "revoked":
         raise WrongState("the agent is revoked: it gets no key any more")
     return owner.id

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from vestry_registrar.admission import MODES, Mode
 from vestry_service.common_settings import ServiceSettings
-from vestry_service.parsers import postgres_url
+from vestry_service.parsers import choice, postgres_url
 from vestry_service.settings import setting
 
 
@@ -12,3 +13,4 @@ class RegistrarSettings(ServiceSettings):
     """What the registrar needs beyond what both do."""
 
     database_url: str = setting("DATABASE_URL", postgres_url, secret=True)
+    registration: Mode = setting("REGISTRATION", choice(*MODES), default="open")  # noqa: RUF009

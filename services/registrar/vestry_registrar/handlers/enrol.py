@@ -1,10 +1,18 @@
-"""`POST /register` and `POST /tool/register`: a key becomes an agent's or a tool's (wire contract, section 4)."""
+"""`POST /register` and `POST /tool/register`: a key becomes an agent's or a tool's (wire contract, section 4).
+
+A bearer token beside the signature may say why it should: an enrolment token, where the mode asks for one
+(`admission.py`), or an attach token, with which the key joins an agent that is there already (`attachment.py`).
+"""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import orjson
 from aiohttp import web
 
+from vestry_registrar import bearer
+from vestry_registrar.admission import Admission, Mode
+from vestry_registrar.attachment import Attached, attach
 from vestry_registrar.audit.event import Actor, Origin
 from vestry_registrar.audit.origin import origin_of
 from vestry_registrar.enrolment import Enrolled, EnrolledTool, register_agent, register_tool
@@ -19,53 +27,75 @@ from vestry_signatures.errors import VestryError
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-def register_handler(pool: Pool, proofs: Proofs, publisher: Publisher, metrics: Metrics) -> Handler:
-    """Return the handler that registers agents."""
+Register = Callable[[web.Request, PublicKey, Origin], Awaitable[dict[str, Any]]]
 
-    async def register(key: PublicKey, origin: Origin) -> Enrolled:
-        enrolled = await register_agent(pool, members(key), key.kid, origin)
+
+def register_handler(
+    pool: Pool, proofs: Proofs, publisher: Publisher, metrics: Metrics, mode: Mode
+) -> Handler:
+    """Return the handler that registers agents, and attaches keys to them."""
+
+    async def register(request: web.Request, key: PublicKey, origin: Origin) -> dict[str, Any]:
+        token = bearer.given(request, bearer.ATTACH)
+        if token is not None:
+            done = await attach(pool, token, members(key), key.kid, origin)
+            if done is not None:
+                return _attached(done, await publisher.publish(done.uid))
+        enrolled = await register_agent(
+            pool, members(key), key.kid, origin, admission=_admission(request, mode, token)
+        )
         await publisher.announce(enrolled)
-        return enrolled
+        return _enrolled(enrolled)
 
     return _enrolling(proofs, register, metrics)
 
 
-def register_tool_handler(pool: Pool, proofs: Proofs, metrics: Metrics) -> Handler:
+def register_tool_handler(pool: Pool, proofs: Proofs, metrics: Metrics, mode: Mode) -> Handler:
     """Return the handler that registers tools."""
 
-    async def register(key: PublicKey, origin: Origin) -> EnrolledTool:
-        return await register_tool(pool, members(key), key.kid, origin)
+    async def register(request: web.Request, key: PublicKey, origin: Origin) -> dict[str, Any]:
+        admission = _admission(request, mode, None)
+        return _enrolled(await register_tool(pool, members(key), key.kid, origin, admission))
 
     return _enrolling(proofs, register, metrics)
 
 
-def _enrolling(
-    proofs: Proofs,
-    register: Callable[[PublicKey, Origin], Awaitable[Enrolled | EnrolledTool]],
-    metrics: Metrics,
-) -> Handler:
+def _admission(request: web.Request, mode: Mode, attach_token: str | None) -> Admission:
+    """Say what admits a key. Who shows an attach token wants no new agent, so that token must count or fail."""
+    if attach_token is not None:
+        return Admission("token", None)
+    return Admission(mode, bearer.given(request, bearer.ENROLMENT))
+
+
+def _enrolling(proofs: Proofs, register: Register, metrics: Metrics) -> Handler:
     async def enrol(request: web.Request) -> web.Response:
         try:
             key = await proofs.new_key(request, await body_of(request))
-            enrolled = await register(key, origin_of(request, Actor("key", key.kid)))
+            facts = await register(request, key, origin_of(request, Actor("key", key.kid)))
         except VestryError as error:
             metrics.registrations.labels(error.reason).inc()
             raise
-        metrics.registrations.labels("new" if enrolled.is_new else "known").inc()
-        request[OBSERVED].uid = enrolled.uid
-        return _answer(enrolled)
+        metrics.registrations.labels(_result(facts)).inc()
+        request[OBSERVED].uid = facts["uid"]
+        return web.Response(body=orjson.dumps(facts), content_type="application/json")
 
     return enrol
 
 
-def _answer(enrolled: Enrolled | EnrolledTool) -> web.Response:
-    facts = {
-        "uid": enrolled.uid,
-        "kid": enrolled.kid,
-        "public_jwk": enrolled.jwk,
-        "is_new": enrolled.is_new,
-    }
-    return web.Response(body=orjson.dumps(facts), content_type="application/json")
+def _result(facts: dict[str, Any]) -> str:
+    if facts.get("attached"):
+        return "attached"
+    return "new" if facts["is_new"] else "known"
+
+
+def _enrolled(enrolled: Enrolled | EnrolledTool) -> dict[str, Any]:
+    facts = {"uid": enrolled.uid, "kid": enrolled.kid, "public_jwk": enrolled.jwk, "is_new": enrolled.is_new}
+    return facts if enrolled.state == "active" else facts | {"state": enrolled.state}
+
+
+def _attached(done: Attached, published: bool) -> dict[str, Any]:
+    facts = {"uid": done.uid, "kid": done.kid, "public_jwk": done.jwk, "is_new": False, "attached": True}
+    return facts if published else facts | {"published": False}
 
 
 def members(key: PublicKey) -> dict[str, str]:
