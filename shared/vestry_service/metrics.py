@@ -51,6 +51,9 @@ class Metrics:
         self.registrations = Counter("vestry_registrations", "Registrations", ("result",), registry=registry)
         self.rotations = Counter("vestry_rotations", "Rotations", ("result",), registry=registry)
         self.revocations = Counter("vestry_revocations", "Revocations", ("by",), registry=registry)
+        self.rate_limited = Counter(
+            "vestry_rate_limited", "Requests refused by a limit", ("limit",), registry=registry
+        )
         self.agents = Gauge(
             "vestry_agents", "Agents", ("state",), registry=registry, multiprocess_mode="mostrecent"
         )

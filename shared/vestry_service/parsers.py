@@ -5,6 +5,7 @@ from ipaddress import ip_address, ip_network
 from typing import Final, TypeVar
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from vestry_service.limits import LONGEST, MOST_REQUESTS, Rate
 from vestry_service.requests import Network
 
 T = TypeVar("T")
@@ -38,6 +39,22 @@ def switch(text: str) -> bool:
     if text.lower() in _OFF:
         return False
     raise ValueError("must be 1 or 0")
+
+
+def rate(text: str) -> Rate | None:
+    """Read a limit like `30/60`, 30 requests in 60 seconds; None for `off`."""
+    if text.lower() == "off":
+        return None
+    count, slash, seconds = text.partition("/")
+    try:
+        if not slash:
+            raise ValueError
+        return Rate(whole_number(1, MOST_REQUESTS)(count), whole_number(1, LONGEST)(seconds))
+    except ValueError:
+        raise ValueError(
+            "must be off, or REQUESTS/SECONDS like 30/60 with "
+            f"at most {MOST_REQUESTS} requests and {LONGEST} seconds"
+        ) from None
 
 
 def choice(*accepted: str) -> Callable[[str], str]:

@@ -13,7 +13,13 @@ from clients import need
 from documents import ROOT, blocks, documents, plain, run
 from live_stack import LiveStack
 
-STORIES = ["README.md", "docs/agents.md", "docs/operators/running.md", "docs/tools.md"]
+STORIES = [
+    "README.md",
+    "docs/agents.md",
+    "docs/operators/limits.md",
+    "docs/operators/running.md",
+    "docs/tools.md",
+]
 # These need a container engine or a gateway and a domain.
 NOT_HERE = {"docs/operators/compose.md", "docs/operators/tls-and-dns.md"}
 

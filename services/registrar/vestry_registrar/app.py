@@ -14,6 +14,7 @@ from vestry_registrar.census import Census
 from vestry_registrar.handlers import act, enrol, publish, tell
 from vestry_registrar.handlers.admin_routes import admin_routes
 from vestry_registrar.hosts import Hosts
+from vestry_registrar.limits import Limits, show
 from vestry_registrar.live_store import RedisLiveStore
 from vestry_registrar.proof import MAX_BODY, Proofs, StoredKeys
 from vestry_registrar.publisher import Publisher
@@ -21,6 +22,8 @@ from vestry_registrar.settings import RegistrarSettings
 from vestry_service.app import make_app
 from vestry_service.health import Health
 from vestry_service.internal import internal_app
+from vestry_service.limits_patience import PatientStore
+from vestry_service.limits_redis import RedisLimiter
 from vestry_service.logging import Logger
 from vestry_service.metrics import Metrics
 from vestry_service.policy import policy_of
@@ -63,14 +66,18 @@ async def open_registrar(
         metrics.db_pool_connections.labels("idle").set_function(pool.get_idle_size)
         health.add("postgres", partial(ping, pool))
         health.add("redis", redis.ping)
-        store = RedisReplayStore(settings.redis_url, settings.clock_skew)
+        store = PatientStore(RedisReplayStore(settings.redis_url, settings.clock_skew))
+        limiter = RedisLimiter(settings.redis_url)
+        limits = Limits(settings, limiter, metrics.rate_limited)
         live = RedisLiveStore(settings.redis_url, settings.key_record_ttl, clock)
         publisher = Publisher(
             pool, live, settings.key_record_ttl, settings.clock_skew, logger, metrics.outbox_pending, clock
         )
         try:
-            async with _running(publisher, Census(pool, metrics), Sealer(pool, logger, metrics.audit_unsealed)):
-                public = _public_app(settings, logger, metrics, pool, store, publisher, clock)
+            async with _running(
+                publisher, Census(pool, metrics), Sealer(pool, logger, metrics.audit_unsealed)
+            ):
+                public = _public_app(settings, logger, metrics, pool, store, limits, publisher, clock)
                 public.add_routes(health.routes())
                 internal = internal_app(logger, metrics, health)
                 internal.router.add_get(tell.PATH, tell.tell_handler(publisher))
@@ -78,6 +85,7 @@ async def open_registrar(
                 yield Registrar(public, internal, health)
         finally:
             await live.aclose()
+            await limiter.aclose()
             await store.aclose()
 
 
@@ -87,6 +95,7 @@ def _public_app(
     metrics: Metrics,
     pool: Pool,
     store: ReplayStore,
+    limits: Limits,
     publisher: Publisher,
     clock: Callable[[], float],
 ) -> web.Application:
@@ -98,16 +107,21 @@ def _public_app(
     app = make_app(
         logger, metrics, trusted_proxies=settings.trusted_proxies, guard=hosts.guard, body_limit=MAX_BODY
     )
-    whoami = act.whoami_handler(proofs, agents)
+    app.on_response_prepare.append(show)
+    whoami = limits.proving(act.whoami_handler(proofs, agents))
     mode = settings.registration
     app.add_routes(
         [
             web.get("/", publish.front_handler(pool, VERSION)),
-            web.post("/register", enrol.register_handler(pool, proofs, publisher, metrics, mode)),
-            web.post("/tool/register", enrol.register_tool_handler(pool, proofs, metrics, mode)),
+            web.post(
+                "/register", limits.enrolling(enrol.register_handler(pool, proofs, publisher, metrics, mode))
+            ),
+            web.post(
+                "/tool/register", limits.enrolling(enrol.register_tool_handler(pool, proofs, metrics, mode))
+            ),
             web.get("/whoami", whoami, allow_head=False),
             web.post("/whoami", whoami),
-            web.post("/rotate", act.rotate_handler(pool, proofs, publisher, metrics)),
+            web.post("/rotate", limits.proving(act.rotate_handler(pool, proofs, limits, publisher, metrics))),
             web.get(WELL_KNOWN_PATH, publish.directory_handler(pool)),
             web.get("/agents/{uid}" + WELL_KNOWN_PATH, publish.fallback_handler(pool)),
         ]

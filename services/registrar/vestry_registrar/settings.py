@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from vestry_registrar.admission import MODES, Mode
 from vestry_service.common_settings import ServiceSettings
-from vestry_service.parsers import choice, postgres_url
+from vestry_service.limits import Rate
+from vestry_service.parsers import choice, postgres_url, rate
 from vestry_service.settings import setting
 
 
@@ -14,3 +15,6 @@ class RegistrarSettings(ServiceSettings):
 
     database_url: str = setting("DATABASE_URL", postgres_url, secret=True)
     registration: Mode = setting("REGISTRATION", choice(*MODES), default="open")  # noqa: RUF009
+    limit_register: Rate | None = setting("LIMIT_REGISTER", rate, default=Rate(1000, 3600))  # noqa: RUF009
+    limit_changes: Rate | None = setting("LIMIT_CHANGES", rate, default=Rate(300, 3600))  # noqa: RUF009
+    limit_failed_proofs: Rate | None = setting("LIMIT_FAILED_PROOFS", rate, default=Rate(1000, 60))  # noqa: RUF009

@@ -10,6 +10,7 @@ from vestry_registrar.audit.event import Actor
 from vestry_registrar.audit.origin import origin_of
 from vestry_registrar.handlers.enrol import members
 from vestry_registrar.lifecycle import Rotated, rotate
+from vestry_registrar.limits import Limits
 from vestry_registrar.proof import Proofs, body_of, jwk_in
 from vestry_registrar.publisher import Publisher
 from vestry_service.metrics import Metrics
@@ -38,13 +39,16 @@ def whoami_handler(proofs: Proofs, agents: AgentUrls) -> Handler:
     return whoami
 
 
-def rotate_handler(pool: Pool, proofs: Proofs, publisher: Publisher, metrics: Metrics) -> Handler:
+def rotate_handler(
+    pool: Pool, proofs: Proofs, limits: Limits, publisher: Publisher, metrics: Metrics
+) -> Handler:
     """Return the handler that puts a new key in the place of the one that signs."""
 
     async def rotated(request: web.Request) -> Rotated:
         body = await body_of(request)
         new = public_key(jwk_in(body))
         uid, proof = await proofs.agent(request, body)
+        await limits.change(request, uid)
         origin = origin_of(request, Actor("agent", proof.key.kid))
         return await rotate(pool, uid, proof.key.kid, members(new), new.kid, origin)
 
