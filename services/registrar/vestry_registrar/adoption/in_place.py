@@ -21,8 +21,8 @@ DELETE_AGENTS: Final = "DELETE FROM agents WHERE id = ANY(%s)"
 
 # A key that is kept in another form; its time changes only where it has acted until now.
 CHANGE_KEY: Final = """
-    UPDATE public_jwks SET value = %(value)s::jsonb, state = %(state)s,
-        updated_at = CASE WHEN state = 'active' AND %(state)s <> 'active' THEN now() ELSE updated_at END
+    UPDATE public_jwks SET value = %(value)s::jsonb, state = %(state)s::varchar,
+        updated_at = CASE WHEN state = 'active' AND %(state)s::varchar <> 'active' THEN now() ELSE updated_at END
     WHERE id = %(id)s
 """
 
