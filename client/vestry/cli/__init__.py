@@ -4,6 +4,7 @@ import click
 
 import vestry
 from vestry.cli.adopt import adopt
+from vestry.cli.audit import audit
 from vestry.cli.services import migrate, registrar, verifier
 from vestry.cli.up import up
 
@@ -20,3 +21,4 @@ def main() -> None:
 for command in (up, registrar, verifier, migrate):
     main.add_command(command)
 main.add_command(adopt)
+main.add_command(audit)

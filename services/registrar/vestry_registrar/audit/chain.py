@@ -14,11 +14,13 @@ outside of the database (the log, a mail to yourself) and compare: `vestry audit
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
 from vestry_registrar.audit.canonical import canonical
 
+_HEAD: Final = re.compile(r"([0-9]{1,18}):([0-9a-fA-F]{64})")
 BEGINNING: Final = bytes(32)
 """What stands for the hash before the first."""
 
@@ -81,11 +83,10 @@ class Head:
     @classmethod
     def parse(cls, text: str) -> "Head":
         """Read what `str` gives. Raises ValueError for anything else."""
-        seq, _, digits = text.strip().partition(":")
-        value = bytes.fromhex(digits)
-        if not (seq.isascii() and seq.isdigit()) or len(value) != len(BEGINNING):
+        found = _HEAD.fullmatch(text.strip())
+        if found is None:
             raise ValueError("a head is SEQ:HASH, a number and 64 hex digits")
-        return cls(int(seq), value)
+        return cls(int(found[1]), bytes.fromhex(found[2]))
 
 
 EMPTY: Final = Head(0, BEGINNING)

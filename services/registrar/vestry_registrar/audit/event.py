@@ -8,7 +8,8 @@ Who could sign at a time is read from the events alone (`history.py`). So each s
 | key.added, key.attached | the new key | bounds |
 | key.rotated | the new key | `old_kid`, `old_not_after` where the old key stays for a while (overlap); bounds |
 | key.retired, key.revoked | the key that goes | `not_after` where it stays until then; else it goes at once |
-| agent.suspended, agent.resumed, agent.approved, agent.revoked, tool.revoked | | |
+| agent.suspended, agent.resumed, agent.approved, agent.revoked (of tools too) | | |
+| agent.adopted (from another server's database; its keys follow as key.added, key.revoked) | | |
 
 Bounds: `not_before` and `not_after` of the event's own key, Unix seconds, left out where there are none. Everything
 else in details is for people: `reason`, `label`, `proof`. Details hold text, whole numbers, true, false, null, lists

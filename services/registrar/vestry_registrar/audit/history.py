@@ -139,6 +139,7 @@ _OF_OWNERS: Final[Mapping[str, Callable[[Owner, Written], Owner]]] = {
 }
 _CHANGES: Final[Mapping[str, Callable[[Owner, Written], Owner]]] = {
     **{f"{kind}.{word}": change for kind in ("agent", "tool") for word, change in _OF_OWNERS.items()},
+    "agent.adopted": _becomes("active"),
     "key.added": _came,
     "key.attached": _came,
     "key.rotated": _rotated,

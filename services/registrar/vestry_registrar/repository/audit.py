@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final
 
 from vestry_registrar.audit.canonical import parse
@@ -25,8 +24,8 @@ EVENT: Final = """
     e.event, e.uid, e.kid, e.actor_kind, e.actor, e.client_ip, e.request_id, e.details::text AS details
 """
 
-# What was done to $1 up to time $2, in the order in which it was done: who changes an owner has its row locked.
-EVENTS_OF: Final = f"SELECT {EVENT} FROM audit_events e WHERE e.uid = $1 AND e.at <= $2 ORDER BY e.id"
+# What was done to $1, in the order in which it was done: who changes an owner has its row locked meanwhile.
+EVENTS_OF: Final = f"SELECT {EVENT} FROM audit_events e WHERE e.uid = $1 ORDER BY e.id"
 
 
 def values(event: Event) -> tuple[Any, ...]:
@@ -50,10 +49,10 @@ async def add(executor: Executor, event: Event) -> None:
         await sql.execute(ADD, *values(event))
 
 
-async def events_of(executor: Executor, uid: str, until: datetime) -> list[Written]:
-    """Return what was done to a uid up to a time, oldest first. Raises DatabaseUnavailable."""
+async def events_of(executor: Executor, uid: str) -> list[Written]:
+    """Return what was done to a uid, oldest first. Raises DatabaseUnavailable."""
     async with edge(executor) as sql:
-        return [written(row) for row in await sql.fetch(EVENTS_OF, uid, until)]
+        return [written(row) for row in await sql.fetch(EVENTS_OF, uid)]
 
 
 def written(row: Mapping[str, Any]) -> Written:
