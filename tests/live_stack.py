@@ -56,8 +56,10 @@ class LiveStack:
         verifier: the verifier's URL.
     """
 
-    def __init__(self, data: Path, log: Path, ports: Mapping[str, int] | None = None) -> None:
-        self.ports = ports or _free_ports()
+    def __init__(
+        self, data: Path, log: Path, ports: Mapping[str, int] | None = None, **settings: str
+    ) -> None:
+        self.ports = ports or free_ports()
         self.base = f"http://localhost:{self.ports['PORT']}"
         self.verifier = f"http://localhost:{self.ports['VERIFIER_PORT']}"
         self._log = log
@@ -68,7 +70,7 @@ class LiveStack:
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "vestry", "up", "--with-parent"],
-                env={**environ, **own, "DATA_DIR": str(data)},
+                env={**environ, **own, "DATA_DIR": str(data), **settings},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -101,9 +103,11 @@ class LiveStack:
 
 
 @contextmanager
-def live_stack(data: Path, log: Path, ports: Mapping[str, int] | None = None) -> Iterator[LiveStack]:
+def live_stack(
+    data: Path, log: Path, ports: Mapping[str, int] | None = None, **settings: str
+) -> Iterator[LiveStack]:
     """Yield a stack that is ready, its data in `data`, its output in `log`, on free ports if none are given."""
-    stack = LiveStack(data, log, ports)
+    stack = LiveStack(data, log, ports, **settings)
     try:
         stack.await_ready()
         yield stack
@@ -111,7 +115,7 @@ def live_stack(data: Path, log: Path, ports: Mapping[str, int] | None = None) ->
         stack.stop()
 
 
-def _free_ports() -> dict[str, int]:
+def free_ports() -> dict[str, int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in _VARIABLES]
     ports = {name: sock.getsockname()[1] for name, sock in zip(_VARIABLES, sockets, strict=True)}
     for sock in sockets:
