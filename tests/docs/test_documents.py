@@ -119,11 +119,12 @@ def test_every_log_field_is_explained() -> None:
     assert tuple(name for row in rows(RUNNING, "field") for name in codes(row[0])) == FIELDS
 
 
-def test_every_promise_names_a_test_that_exists() -> None:
-    """Each promise of the README points at a test by file and name."""
-    promises = rows(README, "promise")
+@pytest.mark.parametrize(("document", "heading"), [("README.md", "promise"), ("docs/security.md", "threat")])
+def test_every_promise_names_a_test_that_exists(document: str, heading: str) -> None:
+    """Each promise, and each threat that is said to be stopped, points at a test by file and name."""
+    promises = rows((ROOT / document).read_text(), heading)
     assert len(promises) >= 10
-    for promise, named in promises:
+    for promise, *_, named in promises:
         [place] = codes(named)
         file, _, name = place.partition("::")
         tree = ast.parse((ROOT / file).read_text())
