@@ -3,17 +3,23 @@
 import asyncio
 import base64
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from vestry_registrar.audit.event import Actor, Origin
+from vestry_registrar.lifecycle import Signer
 from vestry_registrar.migrate import migrate
+from vestry_registrar.repository.rotations import ComingKey
 from vestry_service.postgres import Pool, open_pool
 from vestry_signatures.keys import thumbprint
+from vestry_signatures.validity import Validity
 
 SOMEBODY = Origin(Actor("system", "tests"))
 """For the audit trail, where it does not matter who does it."""
+
+NOW = int(time.time())
 
 
 def _new_x() -> str:
@@ -33,6 +39,16 @@ class Key:
     @property
     def kid(self) -> str:
         return thumbprint(self.jwk)
+
+
+def by(uid: str, kid: str, now: int = NOW) -> Signer:
+    """Somebody who has proven this key of this agent."""
+    return Signer(uid, kid, SOMEBODY, now)
+
+
+def coming(key: Key, begin: int | None = None, end: int | None = None) -> ComingKey:
+    """A key that an agent is to get."""
+    return ComingKey(key.jwk, key.kid, Validity(begin, end))
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ caller could have been told before its nonce was gone, save the stores themselve
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
 from vestry_service.live_records import LiveRecord
@@ -87,6 +88,16 @@ class Verification:
         Raises:
             VestryError: nobody can be named; the reason says why.
         """
+        found = await self.prove(question, now)
+        await self.spend(found, now)
+        return best(found)
+
+    async def prove(self, question: Question, now: int) -> list[Verified]:
+        """Find who signed a request, at least one (1 to 4). It may have been used before, and a key be out of use.
+
+        Raises:
+            VestryError: no signature verifies; why the first does not.
+        """
         found: list[Verified] = []
         errors: list[VestryError] = []
         for claimed in claims(question.request, self._policy, now):  # (1)
@@ -98,9 +109,7 @@ class Verification:
                 errors.append(error)
         if not found:
             raise errors[0]
-        await self._spend(found, now)
-        best = strictest([each.proof for each in found])  # (6)
-        return next(each for each in found if each.proof is best)
+        return found
 
     async def _prove(self, claimed: Claim | SignatureError, question: Question) -> Verified:
         if isinstance(claimed, SignatureError):
@@ -117,14 +126,26 @@ class Verification:
         )
         return Verified(uid, proof)
 
-    async def _spend(self, found: list[Verified], now: int) -> None:
+    async def spend(self, found: Sequence[Verified], now: int, beside: Sequence[Proof] = ()) -> None:
+        """Count every signature once, and ask whether the keys still stand (5, 6).
+
+        Args:
+            found: those that authenticate, from `prove`.
+            now: seconds since the epoch.
+            beside: further proofs that authenticate nobody and count once too, in the same round trip.
+
+        Raises:
+            VestryError: one was used before, or has lost its key, or it cannot be told now.
+        """
         uses = [use_of(each.proof) for each in found]
-        answers = await self._store.spend(uses, now)  # (5)
+        answers = await self._store.spend([*uses, *map(use_of, beside)], now)  # (5)
         for answer in answers:
             if not answer.fresh:
                 raise ReplayedNonce
-        for each, use, answer in zip(found, uses, answers, strict=True):
+        for each, use, answer in zip(found, uses, answers, strict=False):
             await self._require_standing(each, use, answer, now)
+        if not all(answer.remembered for answer in answers[len(uses) :]):
+            raise ReplayStoreUnavailable
 
     async def _require_standing(self, each: Verified, use: Use, answer: Answer, now: int) -> None:
         record = answer.record
@@ -135,6 +156,12 @@ class Verification:
             [answer] = await self._store.recheck([use])
             record = answer.record
         _require(record, answer.remembered, each.uid, now)
+
+
+def best(found: Sequence[Verified]) -> Verified:
+    """Choose the one an answer is about (6): the strictest profile's, the first of them in field order."""
+    proof = strictest([each.proof for each in found])
+    return next(each for each in found if each.proof is proof)
 
 
 def _require(record: LiveRecord | None, remembered: bool, uid: str, now: int) -> None:

@@ -6,6 +6,8 @@ Three profiles (docs/signatures.md has them as a table):
     vestauth       what the released clients send: covers `@authority`, names its agent uncovered, always has a nonce
     registration   proof of possession of a key that nobody knows yet: names no agent at all
 
+A fourth, `key-proof`, authenticates nobody (`key_proof.py`).
+
 Every check of a signature by itself stands here, in this order:
 
 1. it states what it must: created, expires, keyid, and an algorithm that is accepted;
@@ -35,7 +37,7 @@ from .errors import (
 from .signature import Signature
 from .signature_agent import AgentField, AgentMember, covered_member
 
-Profile = Literal["web-bot-auth", "vestauth", "registration"]
+Profile = Literal["web-bot-auth", "vestauth", "registration", "key-proof"]
 STRICTEST_FIRST: Final[tuple[Profile, ...]] = ("web-bot-auth", "vestauth")
 TAG: Final = "web-bot-auth"
 TAGS: Final = frozenset({TAG})
@@ -93,8 +95,8 @@ def claim(signature: Signature, agents: AgentField | None, policy: Policy, now: 
     Raises:
         SignatureError: the first check that fails, in the order of the module's docstring.
     """
-    keyid, created, expires = _stated(signature, policy)  # (1)
-    _check_time(created, expires, policy, now)  # (2)
+    keyid, created, expires = stated(signature, policy)  # (1)
+    check_time(created, expires, policy, now)  # (2)
     names = {part.name for part in signature.covered}
     if "@authority" not in names and "@target-uri" not in names:  # (3)
         raise InsufficientCoverage("the signature must cover @authority")
@@ -136,8 +138,8 @@ def claim_registration(signature: Signature, policy: Policy, now: int) -> Claim:
     Raises:
         SignatureError: the first check that fails.
     """
-    keyid, created, expires = _stated(signature, policy)
-    _check_time(created, expires, policy, now)
+    keyid, created, expires = stated(signature, policy)
+    check_time(created, expires, policy, now)
     if all(part.name != "@authority" for part in signature.covered):
         raise InsufficientCoverage("the signature must cover @authority")
     if not signature.nonce:
@@ -145,7 +147,8 @@ def claim_registration(signature: Signature, policy: Policy, now: int) -> Claim:
     return Claim(signature, keyid, created, expires, "registration", None)
 
 
-def _stated(signature: Signature, policy: Policy) -> tuple[str, int, int]:
+def stated(signature: Signature, policy: Policy) -> tuple[str, int, int]:
+    """Return keyid, created and expires. Raises MalformedSignature where one is missing, UnsupportedAlg."""
     keyid, created, expires = signature.keyid, signature.created, signature.expires
     if not keyid or created is None or expires is None:
         raise MalformedSignature("the signature must state created, expires and keyid")
@@ -154,7 +157,11 @@ def _stated(signature: Signature, policy: Policy) -> tuple[str, int, int]:
     return keyid, created, expires
 
 
-def _check_time(created: int, expires: int, policy: Policy, now: int) -> None:
+def check_time(created: int, expires: int, policy: Policy, now: int) -> None:
+    """Compare a signature's times (Unix seconds) with `now`.
+
+    Raises ExpiredSignature, NotYetValid, LifetimeTooLong; MalformedSignature where it ends before it begins.
+    """
     if now > expires + policy.clock_skew:
         raise ExpiredSignature
     if created > now + policy.clock_skew:

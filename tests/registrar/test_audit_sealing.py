@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from audit_trail import event, numbers, sealer, write
-from records import SOMEBODY, Key, Seen, migrated, until
+from records import SOMEBODY, Key, Seen, by, coming, migrated, until
 from stores import PostgresServer
 from vestry_registrar.audit.chain import EMPTY, Head
 from vestry_registrar.audit.event import Event
@@ -149,7 +149,7 @@ async def test_32_writers_and_3_sealers_at_once(database_url: str, pool: Pool) -
         for turn in range(6):
             key, new = Key(), Key()
             enrolled = await register_agent(own, key.jwk, key.kid, SOMEBODY)
-            await rotate(own, enrolled.uid, key.kid, new.jwk, new.kid, SOMEBODY)
+            await rotate(own, by(enrolled.uid, key.kid), coming(new))
             async with own.acquire() as connection:
                 transaction = connection.transaction()
                 await transaction.start()

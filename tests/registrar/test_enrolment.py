@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from records import SOMEBODY, Key, migrated
+from records import SOMEBODY, Key, by, coming, migrated
 from vestry_registrar.enrolment import register_agent, register_tool
 from vestry_registrar.lifecycle import rotate
 from vestry_registrar.repository.agents import find_pair
@@ -86,7 +86,7 @@ async def test_a_key_taken_out_of_use_stays_so(pool: Pool) -> None:
     """The key that a rotation replaced cannot be registered again."""
     old, new = Key(), Key()
     agent = await register_agent(pool, old.jwk, old.kid, SOMEBODY)
-    await rotate(pool, agent.uid, old.kid, new.jwk, new.kid, SOMEBODY)
+    await rotate(pool, by(agent.uid, old.kid), coming(new))
     with pytest.raises(KeyRevoked):
         await register_agent(pool, old.jwk, old.kid, SOMEBODY)
     assert (await register_agent(pool, new.jwk, new.kid, SOMEBODY)).uid == agent.uid

@@ -5,18 +5,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from records import SOMEBODY, Key, migrated
+from records import NOW, SOMEBODY, Key, by, coming, migrated
 from vestry_registrar.enrolment import register_agent, register_tool
-from vestry_registrar.lifecycle import Rotated, may_come, may_rotate, rotate
+from vestry_registrar.lifecycle import Rotated, rotate
 from vestry_registrar.repository.agents import find_pair
-from vestry_registrar.repository.keys import active_keys
-from vestry_registrar.repository.rotations import KnownKey, Locked
+from vestry_registrar.repository.keys import published_keys
 from vestry_service.errors import KeyInUse, KeyRevoked, KeyTaken
 from vestry_service.postgres import Pool
 from vestry_signatures.errors import DatabaseUnavailable, RevokedKey, SuspendedAgent, UnknownKey
 
 END_THOSE_THAT_WAIT = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted"
-ACTIVE_AGENT, ACTIVE_KEY = Locked(1, "active"), Locked(2, "active")
 
 
 @pytest.fixture
@@ -39,58 +37,17 @@ async def state_of_everything(pool: Pool) -> list[object]:
     return [[tuple(row) for row in await pool.fetch(statement)] for statement in statements]
 
 
-def test_an_active_key_of_an_active_agent_may_go() -> None:
-    """The transition names the two rows it is about."""
-    assert may_rotate(ACTIVE_AGENT, ACTIVE_KEY) == (1, 2)
-
-
-@pytest.mark.parametrize(
-    ("agent", "old", "refusal"),
-    [
-        (None, None, UnknownKey),
-        (ACTIVE_AGENT, None, UnknownKey),
-        (ACTIVE_AGENT, Locked(2, "revoked"), RevokedKey),
-        (Locked(1, "suspended"), Locked(2, "revoked"), RevokedKey),
-        (Locked(1, "suspended"), ACTIVE_KEY, SuspendedAgent),
-    ],
-)
-def test_what_may_not_rotate(agent: Locked | None, old: Locked | None, refusal: type[Exception]) -> None:
-    """No pair, a key out of use (before all else), an agent that is suspended."""
-    with pytest.raises(refusal):
-        may_rotate(agent, old)
-
-
-@pytest.mark.parametrize(
-    ("known", "refusal"),
-    [
-        (KnownKey("active", own=True), KeyInUse),
-        (KnownKey("revoked", own=True), KeyRevoked),
-        (KnownKey("active", own=False), KeyTaken),
-        (KnownKey("revoked", own=False), KeyTaken),
-    ],
-)
-def test_what_may_not_come(known: KnownKey, refusal: type[Exception]) -> None:
-    """Every key that was ever seen, each with its own reason."""
-    with pytest.raises(refusal):
-        may_come(known)
-
-
-def test_a_key_never_seen_may_come() -> None:
-    """Nothing known is nothing against it."""
-    may_come(None)
-
-
 async def test_a_rotation_changes_both_keys_and_says_so(pool: Pool) -> None:
     """The new key is active, the old one is not, the version is higher, and the outbox carries that version."""
     old, new = Key(), Key()
     uid = await new_agent(pool, old)
-    rotated = await rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
+    rotated = await rotate(pool, by(uid, old.kid), coming(new))
     assert rotated == Rotated(uid, new.kid, {**new.jwk, "kid": new.kid}, rotated.outbox_id)
     gone, come = await find_pair(pool, uid, old.kid), await find_pair(pool, uid, new.kid)
     assert gone is not None
     assert come is not None
     assert (gone.state, come.state, gone.version, come.version) == ("revoked", "active", 2, 2)
-    assert await active_keys(pool, uid) == [rotated.jwk]
+    assert await published_keys(pool, uid, NOW) == [rotated.jwk]
     assert await pool.fetch("SELECT id, version FROM outbox") == [(rotated.outbox_id, 2)]
 
 
@@ -103,12 +60,12 @@ async def test_a_refused_rotation_changes_nothing(pool: Pool, which: str, refusa
     keys = {name: Key() for name in ("own_revoked", "current", "agents", "tools")}
     uid = await new_agent(pool, keys["own_revoked"])
     current = keys["current"]
-    await rotate(pool, uid, keys["own_revoked"].kid, current.jwk, current.kid, SOMEBODY)
+    await rotate(pool, by(uid, keys["own_revoked"].kid), coming(current))
     await new_agent(pool, keys["agents"])
     await register_tool(pool, keys["tools"].jwk, keys["tools"].kid, SOMEBODY)
     before = await state_of_everything(pool)
     with pytest.raises(refusal):
-        await rotate(pool, uid, current.kid, keys[which].jwk, keys[which].kid, SOMEBODY)
+        await rotate(pool, by(uid, current.kid), coming(keys[which]))
     assert await state_of_everything(pool) == before
 
 
@@ -116,10 +73,10 @@ async def test_a_key_out_of_use_is_told_so_first(pool: Pool) -> None:
     """A revoked key learns nothing about other keys: REVOKED_KEY, whatever the new one is."""
     old, new = Key(), Key()
     uid = await new_agent(pool, old)
-    await rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
+    await rotate(pool, by(uid, old.kid), coming(new))
     for target in (old, new, Key()):
         with pytest.raises(RevokedKey):
-            await rotate(pool, uid, old.kid, target.jwk, target.kid, SOMEBODY)
+            await rotate(pool, by(uid, old.kid), coming(target))
 
 
 async def test_anothers_key_rotates_nothing(pool: Pool) -> None:
@@ -130,9 +87,9 @@ async def test_anothers_key_rotates_nothing(pool: Pool) -> None:
     await register_tool(pool, tools.jwk, tools.kid, SOMEBODY)
     for key in (others, tools):
         with pytest.raises(UnknownKey):
-            await rotate(pool, uid, key.kid, Key().jwk, Key().kid, SOMEBODY)
+            await rotate(pool, by(uid, key.kid), coming(Key()))
     with pytest.raises(UnknownKey):
-        await rotate(pool, uid.removeprefix("agent-"), mine.kid, Key().jwk, Key().kid, SOMEBODY)
+        await rotate(pool, by(uid.removeprefix("agent-"), mine.kid), coming(Key()))
 
 
 async def test_ten_at_once_from_one_key(pool: Pool) -> None:
@@ -144,18 +101,18 @@ async def test_ten_at_once_from_one_key(pool: Pool) -> None:
 
     async def observe() -> None:
         while not done.is_set():
-            seen.add(len(await active_keys(pool, uid) or []))
+            seen.add(len(await published_keys(pool, uid, NOW) or []))
 
     observers = [asyncio.create_task(observe()) for _ in range(2)]
     results = await asyncio.gather(
-        *(rotate(pool, uid, old.kid, key.jwk, key.kid, SOMEBODY) for key in targets), return_exceptions=True
+        *(rotate(pool, by(uid, old.kid), coming(key)) for key in targets), return_exceptions=True
     )
     done.set()
     await asyncio.gather(*observers)
     [won] = [result for result in results if isinstance(result, Rotated)]
     assert sum(isinstance(result, RevokedKey) for result in results) == 9
     assert seen == {1}
-    assert [key["kid"] for key in await active_keys(pool, uid) or []] == [won.kid]
+    assert [key["kid"] for key in await published_keys(pool, uid, NOW) or []] == [won.kid]
     assert await pool.fetchval("SELECT count(*) FROM outbox") == 1
 
 
@@ -165,14 +122,11 @@ async def test_two_agents_at_once_to_one_new_key(pool: Pool) -> None:
         olds, new = [Key(), Key()], Key()
         uids = [await new_agent(pool, old) for old in olds]
         results = await asyncio.gather(
-            *(
-                rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
-                for uid, old in zip(uids, olds, strict=True)
-            ),
+            *(rotate(pool, by(uid, old.kid), coming(new)) for uid, old in zip(uids, olds, strict=True)),
             return_exceptions=True,
         )
         assert sorted(type(result).__name__ for result in results) == ["KeyTaken", "Rotated"]
-        assert [len(await active_keys(pool, uid) or []) for uid in uids] == [1, 1]
+        assert [len(await published_keys(pool, uid, NOW) or []) for uid in uids] == [1, 1]
 
 
 async def test_two_agents_at_once_to_each_others_key(pool: Pool) -> None:
@@ -180,8 +134,8 @@ async def test_two_agents_at_once_to_each_others_key(pool: Pool) -> None:
     one, two = Key(), Key()
     first, second = await new_agent(pool, one), await new_agent(pool, two)
     results = await asyncio.gather(
-        rotate(pool, first, one.kid, two.jwk, two.kid, SOMEBODY),
-        rotate(pool, second, two.kid, one.jwk, one.kid, SOMEBODY),
+        rotate(pool, by(first, one.kid), coming(two)),
+        rotate(pool, by(second, two.kid), coming(one)),
         return_exceptions=True,
     )
     assert [type(result) for result in results] == [KeyTaken, KeyTaken]
@@ -193,7 +147,7 @@ async def test_rotation_and_registration_at_once_with_one_new_key(pool: Pool) ->
         old, new = Key(), Key()
         uid = await new_agent(pool, old)
         rotated, enrolled = await asyncio.gather(
-            rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY),
+            rotate(pool, by(uid, old.kid), coming(new)),
             register_agent(pool, new.jwk, new.kid, SOMEBODY),
             return_exceptions=True,
         )
@@ -209,13 +163,14 @@ async def test_a_rotation_waits_for_whoever_changes_its_agent(pool: Pool) -> Non
     uid = await new_agent(pool, old)
     async with pool.acquire() as other, other.transaction():
         await other.execute("UPDATE agents SET state = 'suspended', version = version + 1")
-        rotation = asyncio.create_task(rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY))
+        rotation = asyncio.create_task(rotate(pool, by(uid, old.kid), coming(new)))
         async with asyncio.timeout(10):
             while not await other.fetch("SELECT FROM pg_locks WHERE NOT granted"):
                 pass
     with pytest.raises(SuspendedAgent):
         await rotation
-    assert [key["kid"] for key in await active_keys(pool, uid) or []] == [old.kid]
+    states = await pool.fetch("SELECT kid, state FROM public_jwks")
+    assert states == [(old.kid, "active")]
 
 
 async def test_a_database_that_goes_away_changes_nothing(pool: Pool) -> None:
@@ -224,10 +179,10 @@ async def test_a_database_that_goes_away_changes_nothing(pool: Pool) -> None:
     uid = await new_agent(pool, old)
     async with pool.acquire() as blocker, blocker.transaction():
         await blocker.execute("SELECT FROM agents FOR UPDATE")
-        rotation = asyncio.create_task(rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY))
+        rotation = asyncio.create_task(rotate(pool, by(uid, old.kid), coming(new)))
         async with asyncio.timeout(10):
             while not await blocker.fetch(END_THOSE_THAT_WAIT):
                 pass
         with pytest.raises(DatabaseUnavailable):
             await rotation
-    assert [key["kid"] for key in await active_keys(pool, uid) or []] == [old.kid]
+    assert [key["kid"] for key in await published_keys(pool, uid, NOW) or []] == [old.kid]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from records import SOMEBODY, Key, Seen, migrated, until
+from records import SOMEBODY, Key, Seen, by, coming, migrated, until
 from replay_stores import RealServer, Stores, claim, fake_stores, now, real_stores
 from stores import PostgresServer, ValkeyServer
 from vestry_registrar.enrolment import register_agent, register_tool
@@ -27,14 +27,14 @@ TTL = 300
 SKEW = 60
 COMMIT_AND_DIE = """
 import asyncio, os, signal, sys
-from records import SOMEBODY, Key
+from records import Key, by, coming
 from vestry_registrar.lifecycle import rotate
 from vestry_service.postgres import open_pool
 
 async def main(url, uid, old_kid, new_x):
     async with open_pool(url) as pool:
         new = Key(new_x)
-        await rotate(pool, uid, old_kid, new.jwk, new.kid, SOMEBODY)
+        await rotate(pool, by(uid, old_kid), coming(new))
         os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(main(*sys.argv[1:]))
@@ -63,7 +63,7 @@ class Registrar:
         return enrolled.uid
 
     async def rotate(self, uid: str, old: Key, new: Key) -> bool:
-        await rotate(self.pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
+        await rotate(self.pool, by(uid, old.kid), coming(new))
         return await self.publisher.publish(uid)
 
     async def waiting(self) -> int:
@@ -214,7 +214,7 @@ async def test_what_was_read_long_ago_is_read_again(pool: Pool) -> None:
     ticks = iter([0.0, TTL / 4 + 1, 100.0, 100.0])
     registrar = Registrar(pool, stores.live, monotonic=lambda: next(ticks))
     uid = await registrar.enrol(old)
-    await rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
+    await rotate(pool, by(uid, old.kid), coming(new))
     assert await registrar.publisher.publish(uid)
     assert next(ticks, None) is None
 
@@ -301,7 +301,7 @@ async def test_two_publishers_share_a_long_outbox(registrar: Registrar, stores: 
     pairs = [(Key(), Key()) for _ in range(450)]
     for old, new in pairs:
         uid = (await register_agent(registrar.pool, old.jwk, old.kid, SOMEBODY)).uid
-        await rotate(registrar.pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
+        await rotate(registrar.pool, by(uid, old.kid), coming(new))
     other = Registrar(registrar.pool, stores.live)
     await asyncio.gather(registrar.publisher.send(), other.publisher.send())
     assert await registrar.waiting() == 0
@@ -313,7 +313,7 @@ async def test_a_row_that_another_sends_is_left_to_it(registrar: Registrar, stor
     """Neither the loop nor a publish waits for a registrar that holds a row; what it holds stays its own."""
     old, new = Key(), Key()
     uid = await registrar.enrol(old)
-    await rotate(registrar.pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
+    await rotate(registrar.pool, by(uid, old.kid), coming(new))
     async with registrar.pool.acquire() as other, other.transaction():
         await other.execute("SELECT FROM outbox FOR UPDATE")
         async with asyncio.timeout(2):
@@ -444,7 +444,7 @@ async def test_all_that_changed_lately_is_rewritten_page_by_page(pool: Pool) -> 
     pairs = [(Key(), Key()) for _ in range(450)]
     for old, new in pairs:
         uid = (await register_agent(pool, old.jwk, old.kid, SOMEBODY)).uid
-        await rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
+        await rotate(pool, by(uid, old.kid), coming(new))
     await pool.execute("DELETE FROM outbox")
     first = pairs[0]
     await pool.execute(
@@ -467,7 +467,7 @@ async def test_it_recovers_when_the_database_is_back(own_postgres: PostgresServe
     async with open_pool(url) as pool:
         registrar, old, new = Registrar(pool, stores.live), Key(), Key()
         uid = await registrar.enrol(old)
-        await rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
+        await rotate(pool, by(uid, old.kid), coming(new))
         own_postgres.kill()
         await registrar.publisher.round()
         assert registrar.seen.events == ["outbox_trouble", "memory_mark_trouble"]

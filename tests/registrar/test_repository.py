@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 import asyncpg  # type: ignore[import-untyped]
 import pytest
 
-from records import SOMEBODY, Key, migrated
+from records import NOW, SOMEBODY, Key, by, coming, migrated
 from vestry_registrar.enrolment import register_agent, register_tool
 from vestry_registrar.lifecycle import rotate
 from vestry_registrar.repository import memory_marks
 from vestry_registrar.repository.agents import find_pair
 from vestry_registrar.repository.edge import UidCollision, edge
-from vestry_registrar.repository.keys import active_keys
+from vestry_registrar.repository.keys import published_keys
 from vestry_registrar.repository.memory_marks import KnownStore
 from vestry_registrar.repository.pairs import Pair
 from vestry_service.errors import KeyTaken
@@ -80,7 +80,7 @@ async def test_a_pair_is_found_in_any_state(pool: Pool) -> None:
     """Active, revoked, suspended: what counts is the worse of the two, and a revoked key is never but suspended."""
     old, new = Key(), Key()
     uid = (await register_agent(pool, old.jwk, old.kid, SOMEBODY)).uid
-    await rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
+    await rotate(pool, by(uid, old.kid), coming(new))
     await pool.execute("UPDATE agents SET state = 'suspended'")
     gone, come = await find_pair(pool, uid, old.kid), await find_pair(pool, uid, new.kid)
     assert gone == Pair(uid, old.kid, {**old.jwk, "kid": old.kid}, 2, "suspended", "revoked")
@@ -104,13 +104,13 @@ async def test_a_directory_shows_the_active_keys_alone(pool: Pool) -> None:
     """The oldest first, each with its kid; an agent without any has an empty one, and no agent has none at all."""
     old, new = Key(), Key()
     uid = (await register_agent(pool, old.jwk, old.kid, SOMEBODY)).uid
-    assert await active_keys(pool, uid) == [{**old.jwk, "kid": old.kid}]
-    await rotate(pool, uid, old.kid, new.jwk, new.kid, SOMEBODY)
-    assert await active_keys(pool, uid) == [{**new.jwk, "kid": new.kid}]
+    assert await published_keys(pool, uid, NOW) == [{**old.jwk, "kid": old.kid}]
+    await rotate(pool, by(uid, old.kid), coming(new))
+    assert await published_keys(pool, uid, NOW) == [{**new.jwk, "kid": new.kid}]
     await pool.execute("UPDATE public_jwks SET state = 'revoked'")
-    assert await active_keys(pool, uid) == []
-    assert await active_keys(pool, "agent-" + "0" * 24) is None
-    assert await active_keys(pool, "tool-" + HEX) is None
+    assert await published_keys(pool, uid, NOW) == []
+    assert await published_keys(pool, "agent-" + "0" * 24, NOW) is None
+    assert await published_keys(pool, "tool-" + HEX, NOW) is None
 
 
 async def test_one_store_is_known_at_a_time(pool: Pool) -> None:

@@ -98,7 +98,9 @@ async def _by_token(
         return found
     found = await statements.find(pool, new.kid)
     if found is None:
-        raise TokenRequired("registration needs an enrolment token: Authorization: Bearer, and one that counts")
+        raise TokenRequired(
+            "registration needs an enrolment token: Authorization: Bearer, and one that counts"
+        )
     return found
 
 

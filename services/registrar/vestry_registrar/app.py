@@ -11,9 +11,10 @@ from aiohttp import web
 
 from vestry_registrar.audit.sealer import Sealer
 from vestry_registrar.census import Census
-from vestry_registrar.handlers import act, enrol, publish, tell
+from vestry_registrar.handlers import act, enrol, keys, publish, tell
 from vestry_registrar.handlers.admin_routes import admin_routes
 from vestry_registrar.hosts import Hosts
+from vestry_registrar.key_proof import ChangeRules
 from vestry_registrar.limits import Limits, show
 from vestry_registrar.live_store import RedisLiveStore
 from vestry_registrar.proof import MAX_BODY, Proofs, StoredKeys
@@ -102,17 +103,23 @@ def _public_app(
     agents = AgentUrls(settings.scheme, settings.base_authority)
     policy = policy_of(settings)
     verification = Verification(policy, agents, StoredKeys(pool, publisher), store)
-    proofs = Proofs(settings.scheme, policy, verification, store, clock)
+    rules = ChangeRules(
+        policy,
+        agents,
+        proof_required=settings.key_proof == "required",
+        binding_required=settings.body_binding == "required",
+    )
+    proofs = Proofs(settings.scheme, policy, verification, store, rules, clock)
     hosts = Hosts(settings.scheme, settings.base_authority, settings.allowed_authorities, agents)
     app = make_app(
         logger, metrics, trusted_proxies=settings.trusted_proxies, guard=hosts.guard, body_limit=MAX_BODY
     )
     app.on_response_prepare.append(show)
     whoami = limits.proving(act.whoami_handler(proofs, agents))
-    mode = settings.registration
+    mode, most = settings.registration, settings.max_keys_per_agent
     app.add_routes(
         [
-            web.get("/", publish.front_handler(pool, VERSION)),
+            web.get("/", publish.front_handler(pool, VERSION, clock)),
             web.post(
                 "/register", limits.enrolling(enrol.register_handler(pool, proofs, publisher, metrics, mode))
             ),
@@ -121,9 +128,18 @@ def _public_app(
             ),
             web.get("/whoami", whoami, allow_head=False),
             web.post("/whoami", whoami),
-            web.post("/rotate", limits.proving(act.rotate_handler(pool, proofs, limits, publisher, metrics))),
-            web.get(WELL_KNOWN_PATH, publish.directory_handler(pool)),
-            web.get("/agents/{uid}" + WELL_KNOWN_PATH, publish.fallback_handler(pool)),
+            web.post(
+                "/rotate",
+                limits.proving(act.rotate_handler(pool, proofs, limits, publisher, metrics, settings)),
+            ),
+            web.get("/keys", limits.proving(keys.list_handler(pool, proofs)), allow_head=False),
+            web.post("/keys", limits.proving(keys.add_handler(pool, proofs, limits, publisher, most))),
+            web.delete("/keys/{kid}", limits.proving(keys.retire_handler(pool, proofs, limits, publisher))),
+            web.post(
+                "/revoke", limits.proving(keys.revoke_handler(pool, proofs, limits, publisher, metrics))
+            ),
+            web.get(WELL_KNOWN_PATH, publish.directory_handler(pool, clock)),
+            web.get("/agents/{uid}" + WELL_KNOWN_PATH, publish.fallback_handler(pool, clock)),
         ]
     )
     return app

@@ -19,12 +19,12 @@ from typing import Any, Final
 
 from vestry_registrar import bearer
 from vestry_registrar.audit.event import Event, Origin
-from vestry_registrar.lifecycle import may_come
 from vestry_registrar.repository import administration as stored
 from vestry_registrar.repository import audit, tokens
 from vestry_registrar.repository.administration import AGENTS
 from vestry_registrar.repository.edge import end_if_silent, transaction
 from vestry_registrar.repository.rotations import find_key
+from vestry_registrar.transitions import may_come
 from vestry_service.errors import KeyInUse, NotFound, WrongState
 from vestry_service.postgres import Connection, Pool
 from vestry_signatures.validity import ALWAYS, Validity

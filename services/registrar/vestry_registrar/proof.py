@@ -3,8 +3,9 @@
 The request is rebuilt from the configured authority and the base URL's scheme (`hosts`), with the path and the
 headers as they came. Then two cases:
 
-*An agent calls* (`/whoami`, `/rotate`): the same ceremony as at the verifier (`vestry_service.verification`), with
-keys from Postgres. The caller is whoever holds a private key of the very uid in Signature-Agent.
+*An agent calls* (`/whoami`, `/rotate`, `/keys`, `/revoke`): the same ceremony as at the verifier
+(`vestry_service.verification`), with keys from Postgres. The caller is whoever holds a private key of the very uid in
+Signature-Agent. A request that changes keys must show more (`key_proof.py`); all of it is spent in one round trip.
 
 *A new key calls* (`/register`, `/tool/register`): the key is in the body.
 
@@ -16,22 +17,23 @@ keys from Postgres. The caller is whoever holds a private key of the very uid in
 
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from aiohttp import web
 
 from vestry_registrar.hosts import here
+from vestry_registrar.key_proof import Change, ChangeRules
+from vestry_registrar.offers import Offer, facts_in, jwk_in, read_offer
 from vestry_registrar.publisher import Publisher
 from vestry_registrar.repository.agents import find_pair
 from vestry_service.observed import OBSERVED
 from vestry_service.postgres import Pool
 from vestry_service.replay import ReplayStore
-from vestry_service.requests import parse_json_object, read_body
+from vestry_service.requests import read_body
 from vestry_service.uses import use_of
-from vestry_service.verification import Question, Verification, Verified
-from vestry_signatures import Policy, PublicKey, Request, prove, public_key, registration_claim
+from vestry_service.verification import Question, Verification, best
+from vestry_signatures import Policy, Proof, PublicKey, Request, prove, public_key, registration_claim
 from vestry_signatures.errors import (
-    MissingPublicJwk,
     ReplayedNonce,
     ReplayStoreUnavailable,
     UnknownKey,
@@ -64,6 +66,27 @@ class StoredKeys:
             raise UnknownKey
 
 
+class Caller(NamedTuple):
+    """An agent that calls.
+
+    Attributes:
+        uid: `agent-…`.
+        proof: of the signature that authenticates.
+        word: the proof of the new key that the request brings, where there is one.
+        at: Unix seconds, by which the request was judged.
+    """
+
+    uid: str
+    proof: Proof
+    word: Proof | None
+    at: int
+
+    @property
+    def kid(self) -> str:
+        """The key that signs."""
+        return self.proof.key.kid
+
+
 class Proofs:
     """Proves who calls."""
 
@@ -73,6 +96,7 @@ class Proofs:
         policy: Policy,
         verification: Verification,
         store: ReplayStore,
+        rules: ChangeRules,
         clock: Callable[[], float],
     ) -> None:
         """Take what signatures must satisfy, where they are spent, and a clock in seconds since the epoch."""
@@ -80,35 +104,47 @@ class Proofs:
         self._policy = policy
         self._verification = verification
         self._store = store
+        self._rules = rules
         self._clock = clock
 
-    async def agent(self, request: web.Request, body: bytes) -> Verified:
-        """Prove which agent calls. Raises a VestryError that says why it is none."""
-        signed = self._signed(request)
-        verified = await self._verification.verify(Question(signed, body), int(self._clock()))
-        seen = request[OBSERVED]
-        seen.outcome, seen.uid, seen.kid = "verified", verified.uid, verified.proof.key.kid
-        return verified
+    @property
+    def now(self) -> int:
+        """Seconds since the epoch."""
+        return int(self._clock())
 
-    async def new_key(self, request: web.Request, body: bytes) -> PublicKey:
+    async def agent(self, request: web.Request, body: bytes, change: Change | None = None) -> Caller:
+        """Prove which agent calls, and what a request that changes its keys must show beyond that.
+
+        Raises:
+            VestryError: it is none, or shows too little, and why.
+        """
+        signed, now = self._signed(request), self.now
+        found = await self._verification.prove(Question(signed, body), now)
+        uid, proof = verified = best(found)
+        word = None if change is None else self._rules.check(signed, body, verified, change, now)
+        await self._verification.spend(found, now, [] if word is None else [word])
+        seen = request[OBSERVED]
+        seen.outcome, seen.uid, seen.kid = "verified", uid, proof.key.kid
+        return Caller(uid, proof, word, now)
+
+    async def new_key(self, request: web.Request, body: bytes) -> Offer:
         """Prove that the caller holds the private half of the key in the body.
 
         Raises:
             VestryError: it does not, and why.
         """
-        signed = self._signed(request)
-        key = public_key(jwk_in(body))  # (1)
-        now = int(self._clock())
+        signed, now = self._signed(request), self.now
+        offer = read_offer(jwk_in(facts_in(body)), now)  # (1)
         claimed = registration_claim(signed, self._policy, now)  # (2)
-        proof = prove(claimed, signed, key, body)  # (3)
+        proof = prove(claimed, signed, offer.key, body)  # (3)
         [answer] = await self._store.spend([use_of(proof)], now)  # (4)
         if not answer.fresh:
             raise ReplayedNonce
         if not answer.remembered:
             raise ReplayStoreUnavailable
         seen = request[OBSERVED]
-        seen.outcome, seen.kid = "verified", key.kid
-        return key
+        seen.outcome, seen.kid = "verified", offer.key.kid
+        return offer
 
     def _signed(self, request: web.Request) -> Request:
         authority = here(request).authority
@@ -125,18 +161,3 @@ def _origin_form(target: str) -> str:
 async def body_of(request: web.Request) -> bytes:
     """Read the body. Raises BodyTooLarge above 16 KiB, MalformedRequest where it cannot be read."""
     return await read_body(request, MAX_BODY)
-
-
-def jwk_in(body: bytes) -> Any:
-    """Take `public_jwk` out of a JSON body.
-
-    Raises:
-        MissingPublicJwk: there is none.
-        MalformedRequest: the body is no JSON object.
-    """
-    if not body:
-        raise MissingPublicJwk
-    jwk = parse_json_object(body).get("public_jwk")
-    if jwk is None:
-        raise MissingPublicJwk
-    return jwk

@@ -16,18 +16,18 @@ from vestry_registrar.attachment import Attached, attach
 from vestry_registrar.audit.event import Actor, Origin
 from vestry_registrar.audit.origin import origin_of
 from vestry_registrar.enrolment import Enrolled, EnrolledTool, register_agent, register_tool
+from vestry_registrar.offers import Offer
 from vestry_registrar.proof import Proofs, body_of
 from vestry_registrar.publisher import Publisher
 from vestry_service.metrics import Metrics
 from vestry_service.observed import OBSERVED
 from vestry_service.postgres import Pool
-from vestry_signatures import PublicKey
 from vestry_signatures.errors import VestryError
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-Register = Callable[[web.Request, PublicKey, Origin], Awaitable[dict[str, Any]]]
+Register = Callable[[web.Request, Offer, Origin], Awaitable[dict[str, Any]]]
 
 
 def register_handler(
@@ -35,15 +35,14 @@ def register_handler(
 ) -> Handler:
     """Return the handler that registers agents, and attaches keys to them."""
 
-    async def register(request: web.Request, key: PublicKey, origin: Origin) -> dict[str, Any]:
+    async def register(request: web.Request, offer: Offer, origin: Origin) -> dict[str, Any]:
         token = bearer.given(request, bearer.ATTACH)
         if token is not None:
-            done = await attach(pool, token, members(key), key.kid, origin)
+            done = await attach(pool, token, offer.members, offer.key.kid, origin, offer.validity)
             if done is not None:
                 return _attached(done, await publisher.publish(done.uid))
-        enrolled = await register_agent(
-            pool, members(key), key.kid, origin, admission=_admission(request, mode, token)
-        )
+        admission = _admission(request, mode, token)
+        enrolled = await register_agent(pool, offer.members, offer.key.kid, origin, offer.validity, admission)
         await publisher.announce(enrolled)
         return _enrolled(enrolled)
 
@@ -53,9 +52,9 @@ def register_handler(
 def register_tool_handler(pool: Pool, proofs: Proofs, metrics: Metrics, mode: Mode) -> Handler:
     """Return the handler that registers tools."""
 
-    async def register(request: web.Request, key: PublicKey, origin: Origin) -> dict[str, Any]:
+    async def register(request: web.Request, offer: Offer, origin: Origin) -> dict[str, Any]:
         admission = _admission(request, mode, None)
-        return _enrolled(await register_tool(pool, members(key), key.kid, origin, admission))
+        return _enrolled(await register_tool(pool, offer.members, offer.key.kid, origin, admission))
 
     return _enrolling(proofs, register, metrics)
 
@@ -70,8 +69,8 @@ def _admission(request: web.Request, mode: Mode, attach_token: str | None) -> Ad
 def _enrolling(proofs: Proofs, register: Register, metrics: Metrics) -> Handler:
     async def enrol(request: web.Request) -> web.Response:
         try:
-            key = await proofs.new_key(request, await body_of(request))
-            facts = await register(request, key, origin_of(request, Actor("key", key.kid)))
+            offer = await proofs.new_key(request, await body_of(request))
+            facts = await register(request, offer, origin_of(request, Actor("key", offer.key.kid)))
         except VestryError as error:
             metrics.registrations.labels(error.reason).inc()
             raise
@@ -96,8 +95,3 @@ def _enrolled(enrolled: Enrolled | EnrolledTool) -> dict[str, Any]:
 def _attached(done: Attached, published: bool) -> dict[str, Any]:
     facts = {"uid": done.uid, "kid": done.kid, "public_jwk": done.jwk, "is_new": False, "attached": True}
     return facts if published else facts | {"published": False}
-
-
-def members(key: PublicKey) -> dict[str, str]:
-    """Return the members of a key that are stored: those that make it. Its kid stands beside it."""
-    return {name: value for name, value in key.jwk.items() if name != "kid"}

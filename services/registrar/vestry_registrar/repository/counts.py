@@ -27,7 +27,7 @@ async def tools_by_state(executor: Executor) -> dict[str, int]:
 
 async def keys_by_state(executor: Executor) -> dict[str, int]:
     """Count keys by state; every known state is there. Raises DatabaseUnavailable."""
-    return {"active": 0, "revoked": 0} | await _counted(executor, KEYS_BY_STATE)
+    return dict.fromkeys(("active", "retiring", "revoked"), 0) | await _counted(executor, KEYS_BY_STATE)
 
 
 async def _counted(executor: Executor, statement: str) -> dict[str, int]:
