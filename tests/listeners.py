@@ -12,6 +12,7 @@ class Listener:
         port: where it listens.
         heads: the head of every request that came.
         connections: how many connections came, whatever was said on them.
+        answering: cleared, it keeps every caller waiting until it is set again.
     """
 
     def __init__(self, answer: bytes, delay: float) -> None:
@@ -20,6 +21,8 @@ class Listener:
         self.port = 0
         self.heads: list[str] = []
         self.connections = 0
+        self.answering = asyncio.Event()
+        self.answering.set()
 
     @property
     def url(self) -> str:
@@ -39,6 +42,7 @@ class Listener:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 self.heads.append(head.decode())
                 await asyncio.sleep(self._delay)
+                await self.answering.wait()
                 writer.write(self._answer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):

@@ -107,9 +107,23 @@ class Service:
         return self._log.getvalue().decode()
 
     def lines(self, event: str = "request") -> list[dict[str, Any]]:
-        """The lines of the log with this event."""
+        """The lines of the log with this event, so far."""
         found = (json.loads(line) for line in self.log.splitlines())
         return [line for line in found if line["event"] == event]
+
+    async def line_of(self, answer: Answer) -> dict[str, Any]:
+        """The one line of the log about this answer's request. It may be written a moment after the answer."""
+        found: list[dict[str, Any]] = []
+
+        async def written() -> bool:
+            lines = (json.loads(line) for line in self.log.splitlines())
+            wanted = answer.headers["X-Request-Id"]
+            found[:] = [line for line in lines if line.get("request_id") == wanted]
+            return bool(found)
+
+        await until(written)
+        [line] = found
+        return line
 
     def count(self, name: str, **labels: str) -> float:
         """The value of one metric; 0 where it was never counted."""

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
@@ -17,8 +18,13 @@ from vestry_signatures import generate
 REPLAYED = (401, "REPLAYED_NONCE")
 
 
-def tally(answers: list[Answer]) -> Counter[tuple[int, str]]:
-    return Counter(answer.verdict for answer in answers)
+async def tally(ask: Callable[[], Sequence[Awaitable[Answer]]]) -> Counter[tuple[int, str]]:
+    """Ask all at once and count the verdicts. Where a busy machine cannot tell in 250 ms, ask all anew."""
+    for _ in range(5):
+        verdicts = Counter(answer.verdict for answer in await asyncio.gather(*ask()))
+        if all(status != 503 for status, _ in verdicts):
+            break
+    return verdicts
 
 
 async def test_replay_alone(services: Services) -> None:
@@ -46,20 +52,25 @@ async def test_replay_for_another_request_of_the_same_host(services: Services) -
 async def test_replay_forty_at_once(services: Services, strict: bool) -> None:
     """Of forty at the same moment, over two verifiers, one passes."""
     agent = await services.agent()
-    headers = agent.sign_strictly(nonce=None) if strict else agent.sign()
-    answers = await asyncio.gather(
-        *(services.verify(headers, verifier=services.verifiers[i % 2]) for i in range(40))
-    )
-    assert tally(answers) == {(200, ""): 1, REPLAYED: 39}
+
+    def ask() -> list[Awaitable[Answer]]:
+        headers = agent.sign_strictly(nonce=None, extra=signer.nonce()) if strict else agent.sign()
+        return [services.verify(headers, verifier=services.verifiers[i % 2]) for i in range(40)]
+
+    assert await tally(ask) == {(200, ""): 1, REPLAYED: 39}
 
 
 async def test_replay_forty_at_once_over_both_services(services: Services) -> None:
     """The same store serves registrar and verifiers: of forty anywhere, one passes."""
     agent = await services.agent()
-    headers = agent.sign("GET", f"{BASE}/whoami")
-    asked = [services.verify(headers, "GET", f"{BASE}/whoami") for _ in range(20)]
-    called = [services.call("GET", "/whoami", headers) for _ in range(20)]
-    assert tally(await asyncio.gather(*asked, *called)) == {(200, ""): 1, REPLAYED: 39}
+    url = f"{BASE}/whoami"
+
+    def ask() -> list[Awaitable[Answer]]:
+        headers = agent.sign("GET", url)
+        asked = [services.verify(headers, "GET", url) for _ in range(20)]
+        return [*asked, *(services.call("GET", "/whoami", headers) for _ in range(20))]
+
+    assert await tally(ask) == {(200, ""): 1, REPLAYED: 39}
 
 
 async def test_replay_within_the_clock_skew_after_expiry(services: Services) -> None:

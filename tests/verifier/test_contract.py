@@ -289,13 +289,12 @@ async def test_log_line(services: Services) -> None:
     agent = await services.agent()
     answer = await services.verify(agent.sign())
     again = await services.verify({"Signature-Agent": agent.header})
-    lines = {line["request_id"]: line for line in services.verifier.lines()}
-    line = lines[answer.headers["X-Request-Id"]]
+    line = await services.verifier.line_of(answer)
     assert (line["route"], line["status"], line["outcome"]) == ("/verify", 200, "verified")
     assert (line["uid"], line["kid"]) == (agent.uid, agent.key.public.kid)
     assert (line["authority"], line["service"]) == ("tool.example", "verifier")
     assert "reason" not in line
-    line = lines[again.headers["X-Request-Id"]]
+    line = await services.verifier.line_of(again)
     assert (line["outcome"], line["reason"]) == ("unsigned", "MISSING_SIGNATURE_INPUT")
     assert line["authority"] == "tool.example"
 
