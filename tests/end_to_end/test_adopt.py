@@ -1,6 +1,7 @@
 """From a vestauth server to ours: the agents made there go on as they are, and what was poisoned does not act."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,12 +11,24 @@ import pytest
 
 import signer
 from clients import Client, need
+from documents import ROOT, Block, blocks, codes, plain, rows, run
 from live_stack import Answer, LiveStack, ask, free_ports, live_stack
-from stores import PostgresServer
-from vestauth_server import VestauthServer, adopt, kid_of, poison_agent, poison_key, sql
+from stores import PostgresServer, ValkeyServer
+from vestauth_server import (
+    POSTGRES_PROGRAMS,
+    VestauthServer,
+    adopt,
+    dump,
+    kid_of,
+    poison_agent,
+    poison_key,
+    sql,
+)
+from vestry_registrar.adoption.reasons import Reason
 from vestry_signatures import PrivateKey, generate
 from vestry_signatures.keys import encode_base64url, thumbprint
 
+TEXT = (ROOT / "docs" / "operators" / "from-vestauth.md").read_text()
 TOOL = "https://tool.example/things?page=2"
 MADE = "made_for_moving"
 STRANGER, NOBODY = "e" * 24, "f" * 24
@@ -27,7 +40,7 @@ class Agents(NamedTuple):
 
     Attributes:
         port: where it answered, and its successor must.
-        plain: an agent that registered, and nothing else.
+        plain: an agent that registered, and nothing else; `registered` is what it kept then.
         rotated: one that rotated; `before` is what it kept until then.
         exposed: one whose private half got into the database.
         paused: one whose key is in a state of somebody's own.
@@ -36,6 +49,7 @@ class Agents(NamedTuple):
 
     port: int
     plain: Client
+    registered: str
     rotated: Client
     before: str
     exposed: Client
@@ -57,7 +71,7 @@ def agents(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -
         assert rotated.run("agent", "rotate").code == 0
     forged = generate()
     _poison(url, plain_, exposed, paused, forged)
-    return Agents(server.port, plain_, rotated, before, exposed, paused, forged)
+    return Agents(server.port, plain_, plain_.env.read_text(), rotated, before, exposed, paused, forged)
 
 
 def _poison(url: str, plain_: Client, exposed: Client, paused: Client, forged: PrivateKey) -> None:
@@ -162,3 +176,48 @@ def test_agents_of_the_old_server_rotate_here(agents: Agents, moved: LiveStack) 
     assert agents.plain.run("agent", "rotate").code == 0
     assert _verify(moved, agents.plain).status == 200
     assert moved.verify("GET", TOOL, spare).reason == "REVOKED_KEY"
+
+
+def _programs(folder: Path, client: Path) -> list[Path]:
+    """Make a folder in which `vestry`, `npx vestauth` and Postgres' programs are the ones that are installed here."""
+    folder.mkdir()
+    npx = f'#!/bin/sh\ntest "$1" = vestauth || exit 127\nshift\nexec "{client}" "$@"\n'
+    for name, body in {"npx": npx, "vestry": f'#!/bin/sh\nexec "{sys.executable}" -m vestry "$@"\n'}.items():
+        (folder / name).write_text(body)
+        (folder / name).chmod(0o755)
+    return [folder, POSTGRES_PROGRAMS]
+
+
+def test_the_document_is_a_story_that_happens(
+    agents: Agents, postgres: PostgresServer, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    """A reader who copies the blocks from top to end moves, sees what is shown, and has a way back."""
+    url = _copy_of(postgres, "story")
+    before = dump(url)
+    (tmp_path / "my-agent").mkdir()
+    (tmp_path / "my-agent" / ".env").write_text(agents.registered)
+    text = TEXT.replace("redis://localhost:6379", valkey.url)
+    for name, there in {"vestauth_production": "story", "vestry_agents": "", "vestauth_before": ""}.items():
+        theirs = postgres.database_url(there or name)
+        text = text.replace(f"postgresql://localhost/{name}", f"'{theirs}'")
+    ports = {**free_ports(), "PORT": agents.port}
+    names = {
+        "3000": "PORT",
+        "3001": "INTERNAL_PORT",
+        "4000": "VERIFIER_PORT",
+        "4001": "VERIFIER_INTERNAL_PORT",
+    }
+    where = " ".join(f"{variable}={port}" for port, variable in names.items())
+    story = [Block("sh", f"export BIND=127.0.0.1 {where}"), *blocks(text)]
+    numbers = {port: ports[variable] for port, variable in names.items()}
+    for shown in run(story, tmp_path, numbers, _programs(tmp_path / "bin", agents.plain.program)):
+        assert plain(shown.printed) == plain(shown.expected), shown.block.text
+    assert dump(postgres.database_url("vestauth_before")) == before
+    copied = sql(postgres.database_url("vestry_agents"), "SELECT kid, state FROM public_jwks ORDER BY id")
+    assert copied == sql(url, "SELECT kid, state FROM public_jwks ORDER BY id")
+
+
+def test_every_finding_is_explained_with_what_happens() -> None:
+    """The table of codes has each that the code has, with its fate, in order."""
+    table = [(codes(code)[0], fate) for code, fate, _ in rows(TEXT, "code")]
+    assert table == [(reason.code, reason.fate.name.lower()) for reason in Reason]

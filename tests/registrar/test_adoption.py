@@ -41,7 +41,7 @@ adopt.adopt(*sys.argv[2:])
 ADOPT = """
 import sys
 from vestry_registrar.adoption.adopt import adopt
-adopt(sys.argv[1], despite_connections=True)
+print(*adopt(sys.argv[1], despite_connections=True).lines(), sep="\\n")
 """
 
 
@@ -151,6 +151,7 @@ def test_a_copy_says_the_same(url: str, database_url: str) -> None:
 def test_a_dry_run_changes_nothing_and_says_what_would_be(url: str, database_url: str) -> None:
     """A whole dump of rows, rules and sequences is the same afterwards; the report is that of the real run."""
     poison(url)
+    sql(url, "INSERT INTO agents VALUES (1000, repeat('f', 24), now(), now())")
     before, empty = dump(url), dump(database_url)
     told = adopt("--dry-run", DATABASE_URL=url)
     assert told.exit_code == 0, told.output
@@ -354,7 +355,7 @@ def test_whoever_writes_is_waited_for_and_not_for_long(url: str, monkeypatch: py
         )
         with pytest.raises(StillInUse, match="other connections to the database: 1"):
             take_over(url)
-        with pytest.raises(StillInUse, match="somebody has held the tables"):
+        with pytest.raises(StillInUse, match="somebody has held the database"):
             take_over(url, despite_connections=True)
         writing.commit()
         take_over(url, despite_connections=True)
@@ -375,6 +376,19 @@ def test_another_default_isolation_misses_nothing(url: str) -> None:
             writing.commit()
             assert adopting.wait(60) == 0
     assert sql(url, "SELECT count(*) FROM audit_events WHERE uid = 'agent-' || repeat('9', 24)") == [(1,)]
+
+
+def test_two_at_once_are_one(url: str) -> None:
+    """The second waits, and finds that it was done."""
+    poison(url)
+    runs = [
+        subprocess.Popen([sys.executable, "-c", ADOPT, url], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [run.communicate(timeout=60)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert sorted("this was adopted before" in text for text in said) == [False, True]
+    assert sql(url, "SELECT count(*) FROM audit_events WHERE event = 'database.adopted'") == [(1,)]
 
 
 @pytest.mark.parametrize("place", ["adopt.judge", "in_place._clean", "in_place._migrate", "adopt.leave"])

@@ -55,7 +55,7 @@ def adopt(
         return _copy(database_url, into, dry_run, despite_connections)
     except psycopg.errors.LockNotAvailable as error:
         raise StillInUse(
-            f"somebody has held the tables for {PATIENCE} seconds: stop the vestauth server first"
+            f"somebody has held the database for {PATIENCE} seconds: stop the vestauth server first"
         ) from error
     except psycopg.Error as error:
         first_line = str(error).partition("\n")[0]

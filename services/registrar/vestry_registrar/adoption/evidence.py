@@ -90,9 +90,10 @@ def _wrong(row: KeyRow, stored: Redacted, jwk: Mapping[str, str] | None) -> Iter
         yield Reason.UNKNOWN_STATE
     if jwk is None:
         return
-    if row.kid != thumbprint(jwk):
+    kid = thumbprint(jwk)
+    if row.kid != kid:
         yield Reason.KID_MISMATCH
-    if stored.clean not in (jwk, {**jwk, "kid": row.kid}):
+    if stored.clean not in (jwk, {**jwk, "kid": kid}):
         yield Reason.OTHER_MEMBERS
 
 

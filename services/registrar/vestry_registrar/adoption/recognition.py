@@ -46,7 +46,7 @@ TABLES: Final = """
 MIGRATIONS: Final = "SELECT name FROM knex_migrations ORDER BY id"
 
 # When this database was adopted.
-ADOPTED: Final = "SELECT min(at)::text FROM audit_events WHERE event = 'database.adopted'"
+ADOPTED: Final = "SELECT at::text FROM audit_events WHERE event = 'database.adopted' ORDER BY id LIMIT 1"
 
 
 def exists(connection: Connection, relation: str) -> bool:
@@ -56,10 +56,9 @@ def exists(connection: Connection, relation: str) -> bool:
 
 def adopted(connection: Connection) -> str | None:
     """Return when a database was adopted or copied into; None where it never was."""
-    if not exists(connection, "adoption_quarantine"):
+    if not exists(connection, "audit_events"):
         return None
-    found = connection.execute(ADOPTED).fetchone()
-    return str(found[0]) if found else None
+    return next((str(at) for (at,) in connection.execute(ADOPTED)), None)
 
 
 def recognise(connection: Connection) -> None:
