@@ -14,7 +14,7 @@ derived is an error, never an empty value: a signature must not verify because n
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote_plus
 
@@ -127,7 +127,7 @@ def _field_value(request: Request, component: Component, types: Mapping[str, str
     if not parameters:
         return request.field(component.name) or ""
     if parameters.keys() == {"bs"} and parameters["bs"] is True:
-        return _as_bytes(lines)
+        return request.once((component.name, "bs"), partial(_as_bytes, lines), work=len(lines))
     if "key" in parameters and _is_strict(parameters, {"key", "sf"}):
         return _dictionary_member(request, component)
     if _is_strict(parameters, {"sf"}):
@@ -152,17 +152,15 @@ def _dictionary_member(request: Request, component: Component) -> str:
     if alone is not None and alone[1] == key:
         return alone[2]
     try:
-        members = _members(value)
+        members = request.once((component.name, "key"), partial(_members, value), work=len(value))
         if not isinstance(key, str) or key not in members:
             raise MalformedSignature("a covered dictionary member is not in the request")
-        return fields.serialise_member(members[key])
+        return request.once((component.name, "key", key), partial(fields.serialise_member, members[key]))
     except fields.FieldError as error:
         raise MalformedSignature("a covered header is not a dictionary") from error
 
 
-@lru_cache(maxsize=2)
 def _members(value: str) -> Mapping[str, fields.Member]:
-    """Read a dictionary once, however many of its members are covered. Raises FieldError."""
     members: Mapping[str, fields.Member] = fields.parse_field(value, "dictionary", unique=False)
     return members
 
@@ -171,7 +169,12 @@ def _strict(request: Request, name: str, types: Mapping[str, str]) -> str:
     kind = types.get(name)
     if kind is None:
         raise MalformedSignature("the structured type of a header covered with sf is not known here")
+    value = request.field(name) or ""
     try:
-        return fields.serialise(fields.parse_field(request.field(name) or "", kind, unique=False))
+        return request.once((name, "sf", kind), partial(_read_strictly, value, kind), work=len(value))
     except fields.FieldError as error:
         raise MalformedSignature("a header covered with sf is not a structured field") from error
+
+
+def _read_strictly(value: str, kind: str) -> str:
+    return fields.serialise(fields.parse_field(value, kind, unique=False))

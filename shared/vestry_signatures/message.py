@@ -8,11 +8,13 @@ is decoded, no dot segment is resolved.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
-from .errors import InvalidUri, MalformedRequest, MissingHttpMethod, MissingUri
+from .errors import InvalidUri, MalformedRequest, MalformedSignature, MissingHttpMethod, MissingUri
+
+T = TypeVar("T")
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -26,6 +28,9 @@ _NAME = _METHOD
 # No white space stands before the break: a long run of it would take quadratic time.
 _OBSOLETE_FOLD = re.compile(r"\r?\n[ \t]+")
 _REMEMBERED_URL: Final = 512  # characters; strangers choose the URLs, so longer ones may not fill the memory
+MAX_WORK: Final = (
+    16 * 1024
+)  # characters of a request's covered fields that are read as structured fields, in all
 
 
 class Target(NamedTuple):
@@ -92,7 +97,7 @@ class Request:
         headers: field lines by lowercase field name, each in the order received.
     """
 
-    __slots__ = ("_joined", "headers", "method", "target")
+    __slots__ = ("_joined", "_made", "_work", "headers", "method", "target")
 
     def __init__(self, method: str, url: str, headers: Mapping[str, list[str]]) -> None:
         """Take a request whose header names are lowercase already.
@@ -117,6 +122,8 @@ class Request:
         self.target = parse_target(url)
         self.headers = headers
         self._joined: dict[str, str] = {}
+        self._made: dict[tuple[object, ...], Any] = {}
+        self._work = 0
 
     @classmethod
     def of(cls, method: str, url: str, headers: Iterable[tuple[str, str]]) -> "Request":
@@ -137,13 +144,35 @@ class Request:
         lines = self.headers.get(name)
         if not lines:
             return None
-        if len(lines) == 1:
-            return clean(lines[0])
-        if (
-            name not in self._joined
-        ):  # once: dozens of members of a field of thousands of lines may be covered
-            self._joined[name] = ", ".join(map(clean, lines))
-        return self._joined[name]
+        value = self._joined.get(name)
+        if value is None:  # once: dozens of members of a field of thousands of lines may be covered
+            value = self._joined[name] = clean(lines[0]) if len(lines) == 1 else ", ".join(map(clean, lines))
+        return value
+
+    def once(self, key: tuple[object, ...], make: Callable[[], T], work: int = 0) -> T:
+        """Return what `make` makes of a field; each key is made once, and for no more than `MAX_WORK` in all.
+
+        Reading a structured field takes far longer than receiving it, and it is done before anything is proven.
+        Several signatures may each cover dozens of members of several fields in turn: without this, one request of a
+        stranger would stop a service for seconds.
+
+        Args:
+            key: what is made, of which field.
+            make: makes it.
+            work: how long that takes, in characters that are read.
+
+        Raises:
+            MalformedSignature: all that was made so far is too much together.
+        """
+        if key not in self._made:
+            self._work += work
+            if self._work > MAX_WORK:
+                raise MalformedSignature(
+                    f"the structured fields that are covered have more than {MAX_WORK} characters"
+                )
+            self._made[key] = make()
+        made: T = self._made[key]
+        return made
 
 
 def clean(line: str) -> str:

@@ -1,0 +1,68 @@
+"""Attacks by work: a stranger, who proves nothing, has much done for little sent.
+
+What counts is the processor's own time, so that a busy machine measures as a quiet one does.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import signer
+from services import BASE, TOOL, Agent, Services
+
+MALFORMED = (401, "MALFORMED_SIGNATURE")
+
+
+@contextmanager
+def worth(seconds: float) -> Iterator[None]:
+    """Fail where the block takes more of the processor's time."""
+    began = time.process_time()
+    yield
+    spent = time.process_time() - began
+    assert spent < seconds, f"{spent:.2f} s of work"
+
+
+def forged(agent: Agent, headers: dict[str, str], covered: list[str], url: str) -> dict[str, str]:
+    """Four signatures in an agent's name, none of which holds, that cover the same components."""
+    signatures = [
+        signer.sign(agent.key, "GET", url, covered=[signer.AUTHORITY, *covered], label=label, base=b"forged")
+        for label in ("a", "b", "c", "d")
+    ]
+    named = ", ".join(f'{label}="{agent.url}"' for label in ("a", "b", "c", "d"))
+    return {**signer.both(*signatures), **headers, "Signature-Agent": named}
+
+
+def long_dictionary(size: int) -> str:
+    """A dictionary of twenty short members and one that is long to read."""
+    return ", ".join(f"m{number}" for number in range(20)) + f", long=({'a ' * (size // 2)})"
+
+
+async def test_covered_members_of_several_fields_in_turn(services: Services) -> None:
+    """Dozens of members of three long fields, covered in turn by four signatures, do not stop a verifier."""
+    agent = await services.agent()
+    headers = {name: f"{name}, {long_dictionary(19_000)}" for name in "xyz"}
+    covered = [f'"{name}";key="m{number}"' for number in range(20) for name in "xyz"]
+    with worth(0.5):
+        answer = await services.verify(forged(agent, headers, covered, TOOL))
+    assert answer.verdict == MALFORMED
+    assert (await services.verify(agent.sign())).status == 200
+
+
+async def test_covered_fields_of_megabytes(services: Services) -> None:
+    """Nor do headers as long as HTTP lets them be stop a registrar."""
+    agent = await services.agent()
+    lines = [(name, long_dictionary(16_000)) for name in "xyz" for _ in range(35)]
+    covered = [f'"{name}";key="m{number}"' for number in range(20) for name in "xyz"]
+    signed = forged(agent, {}, covered, f"{BASE}/whoami")
+    with worth(0.5):
+        answer = await services.call("GET", "/whoami", [*signed.items(), *lines])
+    assert answer.verdict == MALFORMED
+
+
+async def test_structured_fields_of_an_honest_length(services: Services) -> None:
+    """Sixty members of three fields of a few kilobytes are still read and checked."""
+    agent = await services.agent()
+    headers = {name: long_dictionary(4_000) for name in "xyz"}
+    covered = [f'"{name}";key="m{number}"' for number in range(20) for name in "xyz"]
+    signed = agent.sign(headers=headers, covered=[signer.AUTHORITY, *covered])
+    assert (await services.verify(signed)).status == 200
