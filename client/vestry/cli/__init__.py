@@ -3,8 +3,10 @@
 import click
 
 import vestry
+from vestry.cli.admin import admin
 from vestry.cli.adopt import adopt
 from vestry.cli.audit import audit
+from vestry.cli.operator import operator
 from vestry.cli.services import migrate, registrar, verifier
 from vestry.cli.up import up
 
@@ -22,3 +24,5 @@ for command in (up, registrar, verifier, migrate):
     main.add_command(command)
 main.add_command(adopt)
 main.add_command(audit)
+main.add_command(admin)
+main.add_command(operator)

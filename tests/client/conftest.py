@@ -1,0 +1,3 @@
+from service_fixtures import services
+
+__all__ = ["services"]
