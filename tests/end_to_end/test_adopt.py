@@ -194,13 +194,15 @@ def test_the_document_is_a_story_that_happens(
     """A reader who copies the blocks from top to end moves, sees what is shown, and has a way back."""
     url = _copy_of(postgres, "story")
     before = dump(url)
+    # The other tests' stack has the old server's port: this story happens at another.
+    ports = free_ports()
     (tmp_path / "my-agent").mkdir()
-    (tmp_path / "my-agent" / ".env").write_text(agents.registered)
+    registered = agents.registered.replace(f"localhost:{agents.port}", f"localhost:{ports['PORT']}")
+    (tmp_path / "my-agent" / ".env").write_text(registered)
     text = TEXT.replace("redis://localhost:6379", valkey.url)
     for name, there in {"vestauth_production": "story", "vestry_agents": "", "vestauth_before": ""}.items():
         theirs = postgres.database_url(there or name)
         text = text.replace(f"postgresql://localhost/{name}", f"'{theirs}'")
-    ports = {**free_ports(), "PORT": agents.port}
     names = {
         "3000": "PORT",
         "3001": "INTERNAL_PORT",
