@@ -1,11 +1,12 @@
-"""One request waits 250 ms for Redis in all, however often it asks.
+"""One request waits for Redis about as long as one trip may take, however often it asks.
 
 A limited request asks twice: its limits before any work, and its nonce after the proof. Each trip has a deadline of
 its own, and a server that hangs between the two would be waited for twice. So the second gets what the first left:
 
 1. `begin` gives the request of this task its 250 ms. The requests of one connection are handled in one task, one
    after the other, so each of them begins anew.
-2. `waiting` runs a trip within what is left, and takes off how long it took.
+2. `waiting` runs a trip within what is left, and takes off how long it took; but 100 ms are always left. A wait is
+   also long where this process has much to do, and then nobody is refused for that alone.
 
 Work between the trips, such as reading Postgres, is not counted. Who never began has the trip's own deadline alone.
 """
@@ -19,6 +20,9 @@ from vestry_service.live_records import LiveRecord
 from vestry_service.replay import Answer, Claim, ReplayStore
 from vestry_service.replay_link import TIMEOUT
 from vestry_signatures.errors import ReplayStoreUnavailable
+
+LEAST = 0.1
+"""Seconds that a trip has in any case. See (2)."""
 
 _left: ContextVar[float | None] = ContextVar("seconds_left_for_redis", default=None)
 
@@ -43,7 +47,7 @@ async def waiting() -> AsyncIterator[None]:
     except TimeoutError as error:
         raise ReplayStoreUnavailable from error
     finally:
-        _left.set(max(0.0, left - (loop.time() - started)))
+        _left.set(max(LEAST, left - (loop.time() - started)))
 
 
 class PatientStore:

@@ -1,19 +1,14 @@
 """What the limiter on a real Valkey promises beyond the contract: one trip, the server's clock, bounded memory."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from redis import Redis
 
-from replay_stores import CLOCK_SKEW, claim, now, wire_to
 from stores import ValkeyServer
-from vestry_service import limits_patience
 from vestry_service.limits import Check, Rate
 from vestry_service.limits_redis import RedisLimiter
-from vestry_service.replay_redis import RedisReplayStore
-from vestry_signatures.errors import ReplayStoreUnavailable
 
 HOURLY = Rate(10, 3600)
 
@@ -116,32 +111,3 @@ async def test_few_rights_are_enough(valkey: ValkeyServer) -> None:
     finally:
         await limiter.aclose()
         valkey.command("ACL", "DELUSER", "limits")
-
-
-async def test_a_request_waits_once_for_a_store_that_hangs_halfway(own_valkey: ValkeyServer) -> None:
-    """A slow limit check leaves the nonce less time: together they never take longer than 250 ms."""
-    async with wire_to(own_valkey) as wire:
-        limiter = RedisLimiter(wire.url)
-        store = limits_patience.PatientStore(RedisReplayStore(wire.url, CLOCK_SKEW))
-        await limiter.ask([Check("register", "192.0.2.7", HOURLY)])
-        await store.spend([claim()], now())
-        limits_patience.begin()
-        own_valkey.pause()
-        started = time.monotonic()
-        asyncio.get_running_loop().call_later(0.15, own_valkey.resume)
-        async with limits_patience.waiting():
-            await limiter.ask([Check("register", "192.0.2.7", HOURLY)])
-        own_valkey.pause()
-        try:
-            with pytest.raises(ReplayStoreUnavailable):
-                await store.spend([claim()], now())
-            assert time.monotonic() - started < 0.3
-            with pytest.raises(ReplayStoreUnavailable):
-                await store.recheck([claim()])
-            assert time.monotonic() - started < 0.3, "nothing is left"
-        finally:
-            own_valkey.resume()
-        limits_patience.begin()
-        assert (await store.spend([claim()], now()))[0].fresh, "the next request has its time again"
-        await limiter.aclose()
-        await store.aclose()
