@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from audit_trail import copied, sealer
-from records import Key, migrated
+from records import NOW, Key, coming, migrated
 from stores import PostgresServer
 from vestry.cli import main
 from vestry.embedded import DataDir, Postgres
 from vestry_registrar.audit.event import Actor, Event, Origin
 from vestry_registrar.enrolment import register_agent
-from vestry_registrar.lifecycle import rotate
+from vestry_registrar.lifecycle import Signer, rotate
 from vestry_registrar.repository import audit as trail
 
 FIRST, SECOND = Key(), Key()
@@ -30,7 +30,7 @@ async def _story(url: str) -> str:
     """An agent registers, rotates, and is suspended: three events, all sealed. Returns its uid."""
     async with migrated(url) as pool:
         uid = (await register_agent(pool, FIRST.jwk, FIRST.kid, BY_ITSELF)).uid
-        await rotate(pool, uid, FIRST.kid, SECOND.jwk, SECOND.kid, BY_AGENT)
+        await rotate(pool, Signer(uid, FIRST.kid, BY_AGENT, NOW), coming(SECOND))
         await trail.add(pool, Event("agent.suspended", BY_ALICE, uid, None, {"reason": "stolen\x1b[2J"}))
         await sealer(pool).seal()
     return uid
