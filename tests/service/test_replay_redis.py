@@ -129,7 +129,7 @@ async def test_claims_that_wait_for_a_connection_give_up_in_time(own_valkey: Val
         spends = [stores.replay.spend([claim()], now()) for _ in range(256 * 6)]
         outcomes = await asyncio.gather(*spends, return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {ReplayStoreUnavailable}
-        assert time.monotonic() - started < 0.45
+        assert time.monotonic() - started < 1  # six trips of 250 ms, one after the other, would be more
         own_valkey.resume()
         assert await fresh(stores, claim())
 
