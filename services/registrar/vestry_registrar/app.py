@@ -17,9 +17,12 @@ from vestry_registrar.hosts import Hosts
 from vestry_registrar.key_proof import ChangeRules
 from vestry_registrar.limits import Limits, show
 from vestry_registrar.live_store import RedisLiveStore
+from vestry_registrar.openapi.internal import internal_document
+from vestry_registrar.openapi.public import public_handler
 from vestry_registrar.proof import MAX_BODY, Proofs, StoredKeys
 from vestry_registrar.publisher import Publisher
 from vestry_registrar.settings import RegistrarSettings
+from vestry_service import openapi
 from vestry_service.app import make_app
 from vestry_service.health import Health
 from vestry_service.internal import internal_app
@@ -83,6 +86,7 @@ async def open_registrar(
                 internal = internal_app(logger, metrics, health)
                 internal.router.add_get(tell.PATH, tell.tell_handler(publisher))
                 internal.add_routes(admin_routes(pool, publisher, logger, metrics))
+                internal.router.add_get(openapi.PATH, openapi.document_handler(internal_document()))
                 yield Registrar(public, internal, health)
         finally:
             await live.aclose()
@@ -140,6 +144,7 @@ def _public_app(
             ),
             web.get(WELL_KNOWN_PATH, publish.directory_handler(pool, clock)),
             web.get("/agents/{uid}" + WELL_KNOWN_PATH, publish.fallback_handler(pool, clock)),
+            web.get(openapi.PATH, public_handler(settings.public_url)),
         ]
     )
     return app

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from vestry_service import openapi
 from vestry_service.app import make_app
 from vestry_service.health import Health
 from vestry_service.internal import internal_app
@@ -19,6 +20,7 @@ from vestry_service.verification import Verification
 from vestry_signatures.agent_url import AgentUrls
 from vestry_verifier.handlers.verify import MAX_BODY, verify_handler
 from vestry_verifier.key_cache import KeyCache
+from vestry_verifier.openapi import internal_document, public_document
 from vestry_verifier.registrar import open_registrar
 from vestry_verifier.settings import VerifierSettings
 
@@ -58,7 +60,10 @@ async def open_verifier(
         public = make_app(logger, metrics, trusted_proxies=settings.trusted_proxies, body_limit=MAX_BODY)
         public.router.add_post("/verify", verify_handler(verification, agents, metrics, clock))
         public.add_routes(health.routes())
+        public.router.add_get(openapi.PATH, openapi.document_handler(public_document()))
+        internal = internal_app(logger, metrics, health)
+        internal.router.add_get(openapi.PATH, openapi.document_handler(internal_document()))
         try:
-            yield Verifier(public, internal_app(logger, metrics, health), health)
+            yield Verifier(public, internal, health)
         finally:
             await store.aclose()

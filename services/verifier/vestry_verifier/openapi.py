@@ -1,0 +1,117 @@
+"""The OpenAPI documents of the verifier's two ports."""
+
+from typing import Final
+
+from vestry_service.errors import BodyTooLarge
+from vestry_service.openapi import document, operation
+from vestry_service.openapi_health import TAGS, health_paths, metrics_path
+from vestry_service.openapi_parts import Json, answer, one_of, schema_of, strict, text
+from vestry_service.openapi_signatures import (
+    AGENTS_SIGNATURE,
+    DIRECTORY_URL,
+    IDENTITY,
+    SCHEMAS,
+    SECOND,
+    URL_OF_AGENT,
+)
+from vestry_signatures.errors import DirectoryUnreachable, InvalidUri, MissingHttpMethod, MissingUri
+
+CHECKS: Final = ("redis", "registrar")
+TAG: Final = "verification"
+_DESCRIPTION: Final = """
+Who signed a request: a tool says what it received, and learns which agent it was, once.
+
+An unknown path gets 404, a method that a path does not have 405 with `Allow`. Every error is `application/json`, or
+RFC 9457 where `Accept` names `application/problem+json`.
+"""
+_VERIFY: Final = """
+Send at least the signature headers and whatever they cover, each value as a string or as a list of strings, one for
+each header line. A 401 is the answer for the tool's own caller. After a 503 the caller signs anew: the nonce may be
+spent.
+"""
+_LINES: Final[Json] = {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+_QUESTION: Final[Json] = {
+    "type": "object",
+    "properties": {
+        "method": text("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", description="As received."),
+        "url": {
+            "type": "string",
+            "format": "uri",
+            "description": "The absolute http or https URL that was called.",
+        },
+        "headers": {
+            "type": "object",
+            "additionalProperties": _LINES,
+            "description": "Names in any case, but no two that are equal but for case.",
+        },
+        "body": {
+            "type": ["string", "null"],
+            "contentEncoding": "base64",
+            "description": "The bytes received, where a covered Content-Digest is to be compared here.",
+        },
+        "content_digest_verified": {
+            "type": "boolean",
+            "default": False,
+            "description": "The tool says that it compared Content-Digest with the body.",
+        },
+    },
+    "required": ["method", "url", "headers"],
+    "description": "What was received. Other members are left alone.",
+}
+_VERIFIED: Final[Json] = strict(
+    {
+        **IDENTITY,
+        "well_known_url": DIRECTORY_URL,
+        "outcome": {"const": "verified"},
+        "profile": {**one_of("vestauth", "web-bot-auth"), "description": "The strictest that was met."},
+        "label": {"type": "string", "description": "Of the signature that the answer is about."},
+        "covered": {"type": "array", "items": {"type": "string"}, "description": "What it covers."},
+        "content_digest": {
+            **one_of("none", "checked", "asserted", "unchecked"),
+            "description": "Whether the body was covered, and compared by whom.",
+        },
+        "created": SECOND,
+        "expires": SECOND,
+        "agent_url": text(f"{URL_OF_AGENT}$"),
+    }
+)
+
+
+def public_document() -> Json:
+    """Return the document of the public port."""
+    return document(
+        "vestry verifier",
+        _DESCRIPTION.strip(),
+        {"/verify": {"post": _verify()}, **health_paths(CHECKS)},
+        tags={TAG: "Which agent signed this?", **TAGS},
+        schemas={**SCHEMAS, "Question": _QUESTION, "Verified": _VERIFIED},
+    )
+
+
+def internal_document() -> Json:
+    """Return the document of the internal port."""
+    return document(
+        "vestry verifier, internal port",
+        "Health and metrics. Never for the internet.",
+        {**health_paths(CHECKS), **metrics_path()},
+        tags=TAGS,
+    )
+
+
+def _verify() -> Json:
+    return operation(
+        "verify",
+        "which agent signed this request",
+        tag=TAG,
+        description=_VERIFY.strip(),
+        answers={200: answer("This agent signed it, now, for the first time.", schema_of("Verified"))},
+        refused=[
+            *AGENTS_SIGNATURE,
+            MissingHttpMethod,
+            MissingUri,
+            InvalidUri,
+            BodyTooLarge,
+            DirectoryUnreachable,
+        ],
+        body=schema_of("Question"),
+    )

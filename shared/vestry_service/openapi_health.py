@@ -1,0 +1,62 @@
+"""What both ports of both services answer to machines: health, and on internal ports metrics."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from vestry_service.openapi import OPERATION, operation, readable
+from vestry_service.openapi_parts import Json, answer, header, one_of, strict
+
+TAGS: Final = {OPERATION: "For supervisors, balancers and Prometheus."}
+_UNCACHED: Final = header("Never kept.", "^no-store$", required=True)
+
+
+def health_paths(checks: Sequence[str]) -> dict[str, Json]:
+    """Describe the health routes of a service whose checks have these names."""
+    return {
+        "/livez": readable(_alive()),
+        "/readyz": readable(_ready("readReadiness", checks)),
+        "/healthz": readable(_ready("readHealth", checks)),
+    }
+
+
+def metrics_path() -> dict[str, Json]:
+    """Describe the metrics of a service."""
+    told = answer("The metrics, for Prometheus.", {"type": "string"}, "text/plain")
+    return {"/metrics": readable(operation("readMetrics", "metrics", tag=OPERATION, answers={200: told}))}
+
+
+def _alive() -> Json:
+    told = answer("The process turns.", strict({"status": {"const": "ok"}}), Cache_Control=_UNCACHED)
+    return operation("readLiveness", "does the process live?", tag=OPERATION, answers={200: told})
+
+
+def _ready(name: str, checks: Sequence[str]) -> Json:
+    return operation(
+        name,
+        "can the process serve?",
+        tag=OPERATION,
+        answers={
+            200: _state("Every required check passes.", ["ok"], checks),
+            503: _state(
+                "A required check fails, or the process is stopping.", ["failed", "draining"], checks
+            ),
+        },
+    )
+
+
+def _state(description: str, words: Sequence[str], checks: Sequence[str]) -> Json:
+    facts: Mapping[str, Json] = {
+        "status": one_of(*words),
+        "checks": strict({name: _check() for name in checks}),
+    }
+    return answer(description, strict(facts), Cache_Control=_UNCACHED)
+
+
+def _check() -> Json:
+    facts: Mapping[str, Json] = {
+        "status": one_of("ok", "failed"),
+        "required": {"type": "boolean"},
+        "reason": {"type": "string", "description": "Why it failed."},
+        "duration_ms": {"type": "number", "minimum": 0},
+    }
+    return strict(facts, optional=["reason"])
