@@ -129,6 +129,7 @@ def test_who_is_revoked_never_signs_again(kind: str) -> None:
     story = event(10, f"{kind}.registered", "K1"), event(20, f"{kind}.revoked"), event(30, "key.added", "K2")
     assert signers(30, *story) == []
     assert replay(story, at(30)).state == "revoked"
+    assert standings(20, *story) == {"K1": "revoked"}
 
 
 def test_other_events_have_no_say() -> None:

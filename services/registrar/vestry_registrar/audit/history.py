@@ -105,21 +105,28 @@ def _came(owner: Owner, event: Written) -> Owner:
 
 def _rotated(owner: Owner, event: Written) -> Owner:
     old = _details(event).get("old_kid")
-    left = _leave(owner, event, old, "old_not_after") if isinstance(old, str) else owner
+    left = _leave(owner, event, old, _number(event, "old_not_after")) if isinstance(old, str) else owner
     return _came(left, event)
 
 
 def _went(owner: Owner, event: Written) -> Owner:
-    return owner if event.kid is None else _leave(owner, event, event.kid, "not_after")
+    return owner if event.kid is None else _leave(owner, event, event.kid, _number(event, "not_after"))
 
 
-def _leave(owner: Owner, event: Written, kid: str, end_in: str) -> Owner:
-    """Let a key go: at the end that the details tell, unless it has an earlier one; at once where they tell none."""
+def _leave(owner: Owner, event: Written, kid: str, end: int | None = None) -> Owner:
+    """Let a key go: at an end (Unix seconds), unless it has an earlier one; at once where there is none."""
     key = owner.keys.get(kid) or Key(kid, None)
-    end = _number(event, end_in)
     ends = [bound for bound in (end, key.not_after) if bound is not None]
     gone = replace(key, went=event, revoked=end is None, not_after=min(ends, default=None))
     return replace(owner, keys={**owner.keys, kid: gone})
+
+
+def _ended(owner: Owner, event: Written) -> Owner:
+    """The owner is revoked, and with it every key that it has."""
+    for key in list(owner.keys.values()):
+        if not key.revoked:
+            owner = _leave(owner, event, key.kid)
+    return replace(owner, state="revoked", since=event)
 
 
 def _becomes(state: str) -> Callable[[Owner, Written], Owner]:
@@ -135,7 +142,7 @@ _OF_OWNERS: Final[Mapping[str, Callable[[Owner, Written], Owner]]] = {
     "suspended": _becomes("suspended"),
     "resumed": _becomes("active"),
     "approved": _becomes("active"),
-    "revoked": _becomes("revoked"),
+    "revoked": _ended,
 }
 _CHANGES: Final[Mapping[str, Callable[[Owner, Written], Owner]]] = {
     **{f"{kind}.{word}": change for kind in ("agent", "tool") for word, change in _OF_OWNERS.items()},

@@ -31,21 +31,17 @@ FIND_AGENT_KEY: Final = """
 ENROL_AGENT: Final = f"""
     WITH known AS ({FIND_AGENT_KEY}), key AS (
         INSERT INTO public_jwks (agent_id, kid, value, state, not_before, not_after, created_at, updated_at)
-        SELECT nextval('agents_id_seq'), $1, $3::text::jsonb, 'active', $8::bigint, $9::bigint, now(), now()
+        SELECT nextval('agents_id_seq'), $1, $3::text::jsonb, 'active', $9::bigint, $10::bigint, now(), now()
         WHERE NOT EXISTS (SELECT FROM known)
         ON CONFLICT (kid) DO NOTHING
         RETURNING agent_id, value::text AS value, state, not_before, not_after
     ), owner AS (
         INSERT INTO agents (id, uid, state, label, created_at, updated_at)
-        SELECT agent_id, $2, $10, $11, now(), now() FROM key
+        SELECT agent_id, $2, $11, $12, now(), now() FROM key
         RETURNING id, uid, version, state
     ), told AS (
         INSERT INTO audit_events (event, uid, kid, actor_kind, actor, client_ip, request_id, details)
-        SELECT 'agent.registered', 'agent-' || $2, $1, $4, $5, $6, $7,
-               jsonb_strip_nulls(jsonb_build_object(
-                   'not_before', $8::bigint, 'not_after', $9::bigint,
-                   'state', nullif($10::text, 'active'), 'label', $11::text))
-        FROM key
+        SELECT 'agent.registered', 'agent-' || $2, $1, $4, $5, $6, $7, $8::text::jsonb FROM key
     )
     SELECT key.value, key.state AS key_state, key.not_before, key.not_after,
            owner.uid, owner.version, owner.state AS owner_state, true AS is_new,
@@ -72,13 +68,11 @@ ENROL_TOOL: Final = f"""
         RETURNING tool_id, value::text AS value, state
     ), owner AS (
         INSERT INTO tools (id, uid, state, label, created_at, updated_at)
-        SELECT tool_id, $2, $8, $9, now(), now() FROM key
+        SELECT tool_id, $2, $9, $10, now(), now() FROM key
         RETURNING id, uid, state
     ), told AS (
         INSERT INTO audit_events (event, uid, kid, actor_kind, actor, client_ip, request_id, details)
-        SELECT 'tool.registered', 'tool-' || $2, $1, $4, $5, $6, $7,
-               jsonb_strip_nulls(jsonb_build_object('state', nullif($8::text, 'active'), 'label', $9::text))
-        FROM key
+        SELECT 'tool.registered', 'tool-' || $2, $1, $4, $5, $6, $7, $8::text::jsonb FROM key
     )
     SELECT key.value, key.state AS key_state, owner.uid, owner.state AS owner_state, true AS is_new
     FROM key JOIN owner ON owner.id = key.tool_id
@@ -176,8 +170,16 @@ async def find_tool_key(executor: Executor, kid: str) -> FoundKey | None:
 def _values(digits: str, new: NewKey) -> tuple[str | None, ...]:
     """What both kinds of enrolment write, in the order of their parameters."""
     actor, origin = new.origin.actor, new.origin
-    key = json.dumps(dict(new.jwk))
-    return new.kid, digits, key, actor.kind, actor.name, origin.client_ip, origin.request_id
+    key, details = json.dumps(dict(new.jwk)), json.dumps(_details(new))
+    return new.kid, digits, key, actor.kind, actor.name, origin.client_ip, origin.request_id, details
+
+
+def _details(new: NewKey) -> dict[str, Any]:
+    """What the audit trail is told beyond uid and kid (`audit/event.py`), without what is as it mostly is."""
+    state = None if new.state == "active" else new.state
+    bounds = {"not_before": new.validity.not_before, "not_after": new.validity.not_after}
+    told = {**bounds, "state": state, "label": new.label}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _agents(row: Mapping[str, Any] | None, kid: str) -> FoundAgentKey | None:
