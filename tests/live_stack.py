@@ -53,6 +53,7 @@ class LiveStack:
     Attributes:
         ports: by the variable that sets each.
         base: the base URL.
+        data: its DATA_DIR.
         verifier: the verifier's URL.
     """
 
@@ -62,6 +63,7 @@ class LiveStack:
         self.ports = ports or free_ports()
         self.base = f"http://localhost:{self.ports['PORT']}"
         self.verifier = f"http://localhost:{self.ports['VERIFIER_PORT']}"
+        self.data = data
         self._log = log
         environ = {
             name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ

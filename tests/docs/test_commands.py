@@ -16,6 +16,7 @@ from live_stack import LiveStack
 STORIES = [
     "README.md",
     "docs/agents.md",
+    "docs/operators/agents.md",
     "docs/operators/limits.md",
     "docs/operators/running.md",
     "docs/tools.md",
@@ -28,7 +29,10 @@ ELSEWHERE = {"docs/operators/from-vestauth.md"}
 
 def _programs(folder: Path, text: str) -> Path:
     """Make a folder in which `npx vestauth` is the released client that is installed already, and python is ours."""
-    programs = {"python": f'exec "{sys.executable}" "$@"'}
+    programs = {
+        "python": f'exec "{sys.executable}" "$@"',
+        "vestry": f'exec "{sys.executable}" -P -m vestry "$@"',
+    }
     if "npx " in text:
         programs["npx"] = f'test "$1" = vestauth || exit 127\nshift\nexec "{need("javascript")}" "$@"'
     folder.mkdir()
@@ -49,6 +53,7 @@ def test_the_commands_of_a_document_do_what_it_says(document: str, stack: LiveSt
     text = (ROOT / document).read_text()
     folder = tmp_path / "reader"
     folder.mkdir()
+    (folder / ".vestry").symlink_to(stack.data)
     for shown in run(blocks(text), folder, ports, [_programs(tmp_path / "bin", text)]):
         assert plain(shown.printed) == plain(shown.expected), shown.block.text
 
