@@ -8,6 +8,7 @@ from operator_desk import Desk
 from services import Agent, Service, Services
 
 REVOCATIONS = 200
+AT_ONCE = 4
 SOONEST = 0.05
 """Seconds: what the 99th percentile must be under."""
 
@@ -83,5 +84,9 @@ async def test_after_the_registrars_answer_no_request_is_accepted(services: Serv
     """
     assert len(services.verifiers) == 2
     desk = await Desk.open(services)
-    delays = sorted([await _last_accepted(services, desk, number) for number in range(REVOCATIONS)])
+    delays: list[float] = []
+    for first in range(0, REVOCATIONS, AT_ONCE):
+        orders = (_last_accepted(services, desk, number) for number in range(first, first + AT_ONCE))
+        delays += await asyncio.gather(*orders)
+    delays.sort()
     assert delays[int(0.99 * REVOCATIONS) - 1] < SOONEST, delays[-5:]
