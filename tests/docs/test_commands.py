@@ -17,6 +17,7 @@ STORIES = [
     "README.md",
     "docs/agents.md",
     "docs/operators/agents.md",
+    "docs/operators/audit.md",
     "docs/operators/limits.md",
     "docs/operators/running.md",
     "docs/tools.md",
