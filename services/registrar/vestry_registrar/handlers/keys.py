@@ -17,8 +17,10 @@ from vestry_registrar.proof import Proofs, body_of
 from vestry_registrar.publisher import Publisher
 from vestry_registrar.repository.keys import ListedKey, all_keys
 from vestry_registrar.transitions import RETIRING
+from vestry_service.errors import NotFound
 from vestry_service.metrics import Metrics
 from vestry_service.postgres import Pool
+from vestry_service.verification import THUMBPRINT
 from vestry_signatures.errors import MalformedRequest, RevokedKey
 
 
@@ -71,7 +73,7 @@ def retire_handler(pool: Pool, proofs: Proofs, limits: Limits, publisher: Publis
     async def retire_key(request: web.Request) -> web.Response:
         caller = await proofs.agent(request, await body_of(request), Change())
         await limits.change(request, caller.uid)
-        kid = request.match_info["kid"]
+        kid = require_thumbprint(request.match_info["kid"])
         await retire(pool, signer_of(request, caller), kid)
         return await published(publisher, caller.uid, {"uid": caller.uid, "kid": kid, "state": "revoked"})
 
@@ -94,12 +96,19 @@ def revoke_handler(
             await revoke_agent(pool, signer)
             metrics.revocations.labels("agent").inc()
         else:
-            facts["kid"] = kid
+            facts["kid"] = require_thumbprint(kid)
             if await revoke_key(pool, signer, kid):
                 metrics.revocations.labels("agent").inc()
         return await published(publisher, caller.uid, facts)
 
     return revoke
+
+
+def require_thumbprint(kid: str) -> str:
+    """Return a kid that may be somebody's. Raises NotFound: a text of another form, which Postgres might refuse."""
+    if not THUMBPRINT.fullmatch(kid):
+        raise NotFound("the agent has no such key")
+    return kid
 
 
 def key_to_revoke(facts: Mapping[str, Any]) -> str | None:
