@@ -38,6 +38,7 @@ class Server(Protocol):
     def restart(self, *, whole: bool) -> None: ...
     def get(self, key: bytes) -> bytes | None: ...
     def put(self, key: bytes, value: bytes) -> None: ...
+    def life(self, key: bytes) -> float: ...
 
 
 class RealServer:
@@ -69,6 +70,10 @@ class RealServer:
     def put(self, key: bytes, value: bytes) -> None:
         with Redis.from_url(self.valkey.url) as client:
             client.set(key, value)
+
+    def life(self, key: bytes) -> float:
+        with Redis.from_url(self.valkey.url) as client:
+            return int(client.ttl(key))
 
 
 @dataclass

@@ -6,14 +6,15 @@ the fleet spreads over all of them.
 
     n{TT} + 16 raw bytes   a spent nonce: `1`
     k{TT} + kid            the live record of a key: what Postgres says of it now
-    g{TT}                  the memory mark: since when, and on which server, every nonce is remembered
+    g{TT}                  the memory mark: since when, on which server, and for how long after it ends every
+                           signature is remembered
 
 A live record is one line of ASCII with single blanks between its fields, the agent's version first, so that
 the registrar's script (which must refuse an older version) reads it without knowing the rest:
 
     7 agent-4b94c0ffee4b94c0ffee4b94 active 0 0 JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs
 
-The kid is not repeated in it: it is the key's name. A memory mark is `since`, a blank and the run id.
+The kid is not repeated in it: it is the key's name. A memory mark is `since`, the run id and the clock skew.
 """
 
 from typing import NamedTuple
@@ -60,20 +61,27 @@ class LiveRecord(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A memory mark: the server with this run id remembers every nonce spent at or after `since` (Unix seconds)."""
+    """A memory mark: what the store remembers, and for whom that is enough.
+
+    Attributes:
+        since: every nonce spent at or after it (Unix seconds) is remembered.
+        run_id: of the server that remembers.
+        skew: the clock skew (seconds) for which it remembers them: nobody may allow a greater one.
+    """
 
     since: int
     run_id: str
+    skew: int
 
     def encode(self) -> bytes:
         """Return the bytes that Redis keeps under each `g{TT}`."""
-        return f"{self.since} {self.run_id}".encode("ascii")
+        return f"{self.since} {self.run_id} {self.skew}".encode("ascii")
 
     @classmethod
     def decode(cls, value: bytes) -> "Mark":
         """Read the bytes of a `g{TT}`. Raises ValueError for anything `encode` does not write."""
-        since, run_id = value.decode("ascii").split(" ")
-        return cls(int(since), run_id)
+        since, run_id, skew = value.decode("ascii").split(" ")
+        return cls(int(since), run_id, int(skew))
 
 
 def nonce_key(kid: str, digest: bytes) -> bytes:

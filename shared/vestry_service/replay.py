@@ -10,6 +10,15 @@ one trip to the primary of Redis answers three questions at once (wire contract,
 The store remembers a nonce for as long as its signature could pass anywhere: until `expires`, plus the
 clock skew that a verifier allows after it, plus the same again for verifiers whose clocks differ.
 
+Clocks may differ by more, and so may settings. Neither lets a signature pass twice, for two things are decided by
+what all processes share:
+
+- The store's own clock says when that time is over. A nonce is kept until then, however far ahead the clock of the
+  process was that spent it; and what is brought later was perhaps forgotten, so nobody may judge it, however far
+  behind the clock is of the process that asks.
+- The memory mark says what clock skew the store remembers for. A process that allows a greater one would accept
+  what others have forgotten: it is told so, and accepts nothing.
+
 How a caller reads an `Answer` (all of this is the caller's business, in this order):
 
 1. `fresh` is False, or `record` says revoked or suspended: definitive. Refuse, whatever else is said.
@@ -30,6 +39,7 @@ from math import ceil
 from typing import NamedTuple, Protocol
 
 from vestry_service.live_records import LiveRecord, Mark
+from vestry_signatures.errors import ReplayStoreUnavailable
 
 
 class Claim(NamedTuple):
@@ -54,7 +64,7 @@ class Answer(NamedTuple):
         fresh: nobody spent this nonce under this kid before (always True where none was spent).
         record: the live record, None where the store has none that can be read.
         remembered: the memory mark is there, names the server that answered, and began strictly before
-            the signature's `created`.
+            the signature's `created`; and by the server's clock the nonce would still be there.
     """
 
     fresh: bool
@@ -115,9 +125,28 @@ def nonce_life(claim: Claim, now: float, clock_skew: int) -> int:
     return max(0, ceil(claim.expires - now + 2 * clock_skew)) + 1
 
 
-def judge(claim: Claim, fresh: bool, line: bytes | None, mark: bytes | None, run_id: str) -> Answer:
-    """Make an answer out of what the keys hold and the run id of the server that said so."""
-    return Answer(fresh, read_record(claim.kid, line), _remembers(read_mark(mark), run_id, claim.created))
+def remembered_until(expires: int, clock_skew: int) -> int:
+    """Say until when (Unix seconds, by the store's clock) a nonce is there, for the clock skew of the memory mark."""
+    return expires + 2 * clock_skew + 1
+
+
+def judge(
+    claim: Claim, fresh: bool, line: bytes | None, mark: bytes | None, run_id: str, clock_skew: int
+) -> Answer:
+    """Make an answer out of what the keys hold, the run id of the server that said so, and our clock skew.
+
+    A mark is handed over only where the nonce would still be there (`remembered_until`).
+
+    Raises:
+        ReplayStoreUnavailable: our clock skew is greater than the one that the store remembers for.
+    """
+    found = read_mark(mark)
+    remembered = found is not None and found.run_id == run_id and found.since < claim.created
+    if remembered and found is not None and found.skew < clock_skew:
+        raise ReplayStoreUnavailable(
+            "CLOCK_SKEW is greater here than at the registrar: set the same in both, and sign anew"
+        )
+    return Answer(fresh, read_record(claim.kid, line), remembered)
 
 
 def read_record(kid: str, line: bytes | None) -> LiveRecord | None:
@@ -139,7 +168,3 @@ def read_mark(value: bytes | None) -> Mark | None:
         return Mark.decode(value)
     except ValueError:
         return None
-
-
-def _remembers(mark: Mark | None, run_id: str, created: int) -> bool:
-    return mark is not None and mark.run_id == run_id and mark.since < created

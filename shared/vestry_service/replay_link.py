@@ -7,7 +7,7 @@ connection that stands. Three kinds of servers are refused there and then, with 
 cause: one whose access rules forbid `INFO` (without a run id nothing can be told), a replica (it would
 answer from the past), and a node of a Cluster.
 
-The account needs `INFO`, `EVAL`, `EVALSHA`, `SET` and `GET`; the registrar's `MGET` besides.
+The account needs `INFO`, `TIME`, `EVAL`, `EVALSHA`, `SET` and `GET`; the registrar's `MGET` besides.
 
 What is sent is sent once. redis-py's own retries are off (a bare connection has none unless it is asked
 for some), and any failure but one hangs up: after a timeout or a broken connection nobody knows whether the

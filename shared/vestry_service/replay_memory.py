@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 
 from vestry_service.live_records import LiveRecord, mark_key, nonce_key, record_key
-from vestry_service.replay import Answer, Claim, judge, nonce_life, read_record
+from vestry_service.replay import Answer, Claim, judge, nonce_life, read_mark, read_record, remembered_until
 from vestry_signatures.errors import ReplayStoreUnavailable
 
 
@@ -53,6 +53,10 @@ class MemoryServer:
         if not whole:
             self.forget()
 
+    def now(self) -> float:
+        """Unix seconds by the server's clock."""
+        return self._clock()
+
     def reach(self) -> None:
         """Raise ReplayStoreUnavailable while the server is out of reach."""
         if self._away:
@@ -65,6 +69,10 @@ class MemoryServer:
     def put(self, key: bytes, value: bytes, end: float = inf) -> None:
         """Set a key that lives until `end` (Unix seconds)."""
         self._keys[key] = (value, end)
+
+    def life(self, key: bytes) -> float:
+        """Seconds that a key has left."""
+        return self._keys[key][1] - self._clock()
 
     def put_new(self, key: bytes, life: float) -> bool:
         """Set a key for `life` seconds if it is not there; say whether it was new."""
@@ -104,9 +112,14 @@ class MemoryReplayStore:
 
     def _spend(self, claim: Claim, now: int) -> bool:
         key = nonce_key(claim.kid, claim.digest)
-        return self._server.put_new(key, nonce_life(claim, now, self._clock_skew))
+        return self._server.put_new(key, max(nonce_life(claim, now, self._clock_skew), self._left(claim)))
 
     def _answer(self, claim: Claim, fresh: bool) -> Answer:
         line = self._server.get(record_key(claim.kid))
-        mark = self._server.get(mark_key(claim.kid))
-        return judge(claim, fresh, line, mark, self._server.run_id)
+        mark = self._server.get(mark_key(claim.kid)) if self._left(claim) > 0 else None
+        return judge(claim, fresh, line, mark, self._server.run_id, self._clock_skew)
+
+    def _left(self, claim: Claim) -> float:
+        """Say for how many seconds more the nonce is remembered, by the server's clock and the mark."""
+        mark = read_mark(self._server.get(mark_key(claim.kid)))
+        return remembered_until(claim.expires, mark.skew) - self._server.now() if mark else 0

@@ -92,6 +92,38 @@ async def test_replay_in_the_last_second_without_any_skew(services: Services) ->
         assert (await services.verify(headers, verifier=strict)).verdict == REPLAYED
 
 
+async def test_replay_where_the_clocks_are_further_apart_than_the_skew(services: Services) -> None:
+    """The store's own clock decides: one may be ahead and another behind, and nothing passes twice."""
+    agent = await services.agent()
+    with (
+        services.another_verifier(CLOCK_SKEW="0") as right,
+        services.another_verifier(lambda: time.time() + 100, CLOCK_SKEW="0") as ahead,
+        services.another_verifier(lambda: time.time() - 1000, CLOCK_SKEW="0") as behind,
+    ):
+        headers = agent.sign(created=now() - 10, expires=now() + 101)
+        assert (await services.verify(headers, verifier=ahead)).status == 200
+        await asyncio.sleep(2.5)
+        assert (await services.verify(headers, verifier=right)).verdict == REPLAYED
+        headers = agent.sign(created=now() - 1200, expires=now() - 500)
+        assert (await services.verify(headers, verifier=behind)).verdict == (503, "REPLAY_STORE_UNAVAILABLE")
+
+
+async def test_replay_where_the_skew_is_set_differently(services: Services) -> None:
+    """Who allows less leaves nothing to who allows more; who allows more than the registrar is told."""
+    agent = await services.agent()
+    with (
+        services.another_verifier(CLOCK_SKEW="0") as strict,
+        services.another_verifier(CLOCK_SKEW="600") as lax,
+    ):
+        headers = agent.sign(created=now() - 10, expires=now() + 1)
+        assert (await services.verify(headers, verifier=strict)).status == 200
+        await asyncio.sleep(2.5)
+        assert (await services.verify(headers)).verdict == REPLAYED
+        answer = await services.verify(agent.sign(), verifier=lax)
+        assert answer.verdict == (503, "REPLAY_STORE_UNAVAILABLE")
+        assert "CLOCK_SKEW" in answer.error["message"]
+
+
 async def test_replay_by_another_label(services: Services) -> None:
     """The label is not signed; renaming it makes no new signature."""
     agent = await services.agent()

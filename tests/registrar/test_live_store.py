@@ -113,7 +113,7 @@ async def test_the_same_version_again_lives_longer_in_valkey(valkey: ValkeyServe
 async def test_marks(stores: Stores) -> None:
     """The mark is what all 4096 places say, and a later one replaces it everywhere."""
     assert await stores.live.marks() is None
-    for mark in (Mark(0, "one"), Mark(1770247189, "two")):
+    for mark in (Mark(0, "one", 60), Mark(1770247189, "two", 60)):
         await stores.live.set_marks(mark)
         assert await stores.live.marks() == mark
 
@@ -122,20 +122,20 @@ async def test_marks(stores: Stores) -> None:
 @pytest.mark.parametrize("other", [b"1 one", b"damaged"])
 async def test_one_mark_that_differs_is_seen(stores: Stores, tag: str, other: bytes) -> None:
     """A single place that says something else makes the registrar write them all anew."""
-    await stores.live.set_marks(Mark(0, "one"))
+    await stores.live.set_marks(Mark(0, "one", 60))
     stores.server.put(mark_key(tag), other)
     assert await stores.live.marks() is None
 
 
 async def test_marks_nobody_can_read(stores: Stores) -> None:
     """Marks that all agree on something unreadable are no mark."""
-    await stores.live.set_marks(Mark(0, "one two"))
+    await stores.live.set_marks(Mark(0, "one two", 60))
     assert await stores.live.marks() is None
 
 
 async def test_forgotten(fragile: Stores) -> None:
     """A flushed server has neither marks nor pulse."""
-    await fragile.live.set_marks(Mark(0, "one"))
+    await fragile.live.set_marks(Mark(0, "one", 60))
     await fragile.live.beat(5, await fragile.run_id())
     fragile.server.forget()
     assert await fragile.live.marks() is None
@@ -188,7 +188,7 @@ async def test_away(fragile: Stores) -> None:
         return_exceptions=True,
     )
     for failing in (
-        fragile.live.set_marks(Mark(0, "one")),
+        fragile.live.set_marks(Mark(0, "one", 60)),
         fragile.live.beat(1, run_id),
         fragile.live.server(),
     ):
@@ -261,7 +261,7 @@ async def test_other_ways_to_run_a_server_are_seen(tmp_path: Path) -> None:
 async def test_looking_at_all_marks_is_cheap(valkey: ValkeyServer) -> None:
     """Once a second is often: the look at 4096 marks keeps the server for about a millisecond, by its own count."""
     async with real_stores(valkey) as stores:
-        await stores.live.set_marks(Mark(1770247189, "c" * 40))
+        await stores.live.set_marks(Mark(1770247189, "c" * 40, 60))
         await stores.live.marks()
         valkey.command("CONFIG", "RESETSTAT")
         for _ in range(20):

@@ -28,7 +28,7 @@ KID = "JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs"
 
 FACTS = ServerFacts("run-a", "master", True, "noeviction", False, True, pulse=7)
 KNOWN = KnownStore("run-a", promoted=False, since=0, pulse=7, phase="open")
-MARK = Mark(0, "run-a")
+MARK = Mark(0, "run-a", SKEW)
 RESTARTED = FACTS._replace(run_id="run-b")
 
 
@@ -53,6 +53,11 @@ def test_append_only_off_is_no_loss_while_the_process_lives() -> None:
     assert judged(FACTS._replace(aof_enabled=False)) == Beat()
 
 
+def test_a_store_that_remembers_for_a_greater_skew_keeps_its_beginning() -> None:
+    """Where the setting was lowered, or another registrar's is greater: more is remembered than we ask for."""
+    assert judged(found=MARK._replace(skew=3600)) == Beat()
+
+
 def test_the_same_server_restarted_whole_keeps_its_beginning() -> None:
     """Another run id, but all marks and at least the pulse that Postgres knows."""
     step = judged(RESTARTED)
@@ -65,14 +70,16 @@ def test_the_same_server_restarted_whole_keeps_its_beginning() -> None:
     [
         pytest.param(FACTS._replace(pulse=0), None, KNOWN, id="flushed"),
         pytest.param(FACTS, None, KNOWN, id="marks partly missing"),
-        pytest.param(FACTS, Mark(5, "run-a"), KNOWN, id="marks with another beginning"),
+        pytest.param(FACTS, Mark(5, "run-a", SKEW), KNOWN, id="marks with another beginning"),
         pytest.param(FACTS._replace(pulse=6), MARK, KNOWN, id="an older file loaded by the same process"),
+        pytest.param(FACTS, MARK._replace(skew=59), KNOWN, id="the clock skew was raised"),
+        pytest.param(RESTARTED, MARK._replace(skew=59), KNOWN, id="restarted, and the clock skew was raised"),
         pytest.param(FACTS._replace(promoted=True), MARK, KNOWN, id="promoted, and the same process"),
         pytest.param(RESTARTED._replace(pulse=0), None, KNOWN, id="restarted empty"),
         pytest.param(RESTARTED._replace(pulse=6), MARK, KNOWN, id="restarted with an older file"),
         pytest.param(RESTARTED, None, KNOWN, id="restarted with marks missing"),
-        pytest.param(RESTARTED, Mark(0, "run-c"), KNOWN, id="another server with its own marks"),
-        pytest.param(RESTARTED, Mark(0, "run-b"), KNOWN, id="back from a store that was known before"),
+        pytest.param(RESTARTED, Mark(0, "run-c", SKEW), KNOWN, id="another server with its own marks"),
+        pytest.param(RESTARTED, Mark(0, "run-b", SKEW), KNOWN, id="back from a store that was known before"),
         pytest.param(RESTARTED._replace(aof_enabled=False), MARK, KNOWN, id="restarted without append-only"),
         pytest.param(RESTARTED._replace(promoted=True), MARK, KNOWN, id="a promoted replica"),
         pytest.param(RESTARTED._replace(standalone=False), MARK, KNOWN, id="restarted, not standalone"),
@@ -93,9 +100,9 @@ def test_everything_else_begins_anew(facts: ServerFacts, found: Mark | None, kno
 
 def test_a_decision_is_carried_out_on_the_server_it_was_made_for() -> None:
     """First its marks are made ours, whatever they are; then, if they are ours, it opens."""
-    for found in (None, MARK, Mark(FAR_FUTURE, "run-a")):
+    for found in (None, MARK, Mark(FAR_FUTURE, "run-a", 0)):
         assert judged(FACTS, found, replace(KNOWN, phase="begun", pulse=0)) == Shut()
-    for found in (MARK, Mark(FAR_FUTURE, "run-a")):
+    for found in (MARK, Mark(FAR_FUTURE, "run-a", 0)):
         assert judged(FACTS, found, replace(KNOWN, phase="shut")) == Open()
 
 
@@ -107,7 +114,7 @@ def test_a_server_that_may_evict_is_refused_and_shut_once() -> None:
         assert isinstance(step, Refuse)
         assert step.shut
         assert "noeviction" in step.why
-    shut = judged(evicting, Mark(FAR_FUTURE, "run-a"), KNOWN)
+    shut = judged(evicting, Mark(FAR_FUTURE, "run-a", 0), KNOWN)
     assert isinstance(shut, Refuse)
     assert not shut.shut
 
@@ -193,7 +200,7 @@ class House:
     async def passes(self, created: float | None = None) -> bool:
         """Whether a signature made now (or then) is one that the store can judge."""
         moment = int(self.now if created is None else created)
-        [answer] = await self.replay.recheck([Claim(KID, b"0" * 16, moment + 300, moment)])
+        [answer] = await self.replay.recheck([Claim(KID, b"0" * 16, int(self.now) + 300, moment)])
         return answer.remembered
 
     async def live_through(self, loses: bool, befall: Callable[["House"], None]) -> None:
@@ -268,7 +275,7 @@ async def test_a_loss_moves_the_beginning(house: House, accident: str) -> None:
         "lose a mark": lambda: house.server.put(b"g{AA}", b"", 0.0),
     }[accident]()
     await house.registrar().look()
-    assert await house.live.marks() == Mark(ANEW, house.server.run_id)
+    assert await house.live.marks() == Mark(ANEW, house.server.run_id, SKEW)
     assert not await house.passes(created=NOW + SKEW)
     house.now += SKEW + 2
     assert await house.passes()
@@ -316,7 +323,7 @@ async def test_while_another_registrar_looks_nothing_is_done(house: House) -> No
         await house.registrar().look()
         assert await house.live.marks() is None
     await house.registrar().look()
-    assert await house.live.marks() == Mark(0, house.server.run_id)
+    assert await house.live.marks() == Mark(0, house.server.run_id, SKEW)
 
 
 async def test_a_store_restarted_under_the_pulse_is_not_trusted(house: House) -> None:

@@ -333,11 +333,11 @@ async def test_two_registrars_keep_one_beginning(registrar: Registrar, stores: S
         for _ in range(25):
             await asyncio.sleep(0.1)
             pulses.append((await stores.live.server()).pulse)
-            passed.append((await stores.replay.recheck([claim(created=1)]))[0].remembered)
+            passed.append((await stores.replay.recheck([claim()._replace(created=1)]))[0].remembered)
     assert pulses == sorted(pulses)
     assert pulses[-1] >= pulses[0] + 2
     assert all(passed)
-    assert (await stores.live.marks()) == Mark(0, await stores.run_id())
+    assert (await stores.live.marks()) == Mark(0, await stores.run_id(), 60)
 
 
 async def test_a_flushed_store_heals_and_old_keys_stay_dead(registrar: Registrar, stores: Stores) -> None:
@@ -368,10 +368,10 @@ async def test_a_restart_with_the_append_only_file_keeps_the_beginning(
     [during] = await own_stores.replay.recheck([claim(key.kid)])
     assert not during.remembered
     await registrar.publisher.round()
-    [later] = await own_stores.replay.recheck([claim(key.kid, created=1)])
+    [later] = await own_stores.replay.recheck([claim(key.kid)._replace(created=1)])
     assert later.remembered
     assert later.record is not None
-    assert await own_stores.live.marks() == Mark(0, await own_stores.run_id())
+    assert await own_stores.live.marks() == Mark(0, await own_stores.run_id(), 60)
 
 
 async def test_a_rewritten_append_only_file_is_as_good(pool: Pool, own_stores: Stores) -> None:
@@ -385,7 +385,7 @@ async def test_a_rewritten_append_only_file_is_as_good(pool: Pool, own_stores: S
     await registrar.publisher.round()
     await own_stores.restart(whole=True)
     await registrar.publisher.round()
-    assert await own_stores.live.marks() == Mark(0, await own_stores.run_id())
+    assert await own_stores.live.marks() == Mark(0, await own_stores.run_id(), 60)
 
 
 async def test_a_store_restored_from_an_older_file(

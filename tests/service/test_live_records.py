@@ -42,7 +42,7 @@ def test_a_line_of_another_form_is_refused(line: bytes) -> None:
 
 def test_mark_round_trip() -> None:
     """A memory mark keeps its beginning and its server."""
-    mark = Mark(1770247189, "c0ffee")
+    mark = Mark(1770247189, "c0ffee", 60)
     assert Mark.decode(mark.encode()) == mark
 
 

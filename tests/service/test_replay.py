@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 from redis import Redis
 
-from replay_stores import ALICE, BOB, Stores, claim, fake_stores, now, real_stores, record
+from replay_stores import ALICE, BOB, CLOCK_SKEW, Stores, claim, fake_stores, now, real_stores, record
 from stores import ValkeyServer
-from vestry_service.live_records import Mark, mark_key, record_key
+from vestry_service.live_records import Mark, mark_key, nonce_key, record_key
 from vestry_service.replay import Claim, base_digest, nonce_digest
 from vestry_signatures.errors import ReplayStoreUnavailable
 
@@ -112,13 +112,14 @@ async def test_a_record_nobody_can_read_is_missing(stores: Stores) -> None:
 
 async def test_remembered_since(stores: Stores) -> None:
     """Only a signature made strictly after the store's memory began can be judged."""
-    await stores.live.set_marks(Mark(1000, await stores.run_id()))
-    claims = [claim(created=1001), claim(created=1000), claim(created=999)]
-    assert [answer.remembered for answer in await stores.replay.spend(claims, 1000)] == [True, False, False]
+    since = now() - 100
+    await stores.live.set_marks(Mark(since, await stores.run_id(), 60))
+    claims = [claim(created=since + 1), claim(created=since), claim(created=since - 1)]
+    assert [answer.remembered for answer in await stores.replay.spend(claims, now())] == [True, False, False]
     assert [answer.remembered for answer in await stores.replay.recheck(claims)] == [True, False, False]
 
 
-@pytest.mark.parametrize("mark", [b"0 somebody-else", b"0", b"", b"zero run", b"\xff\xff"])
+@pytest.mark.parametrize("mark", [b"0 somebody-else 60", b"0", b"", b"zero run", b"\xff\xff"])
 async def test_a_mark_of_another_server_counts_for_nothing(stores: Stores, mark: bytes) -> None:
     """What another server remembers, or nobody can read, says nothing about this one."""
     stores.server.put(mark_key(ALICE), mark)
@@ -132,10 +133,28 @@ async def test_a_store_without_a_mark_remembers_nothing(stores: Stores) -> None:
     assert not answer.remembered
 
 
+async def test_nobody_may_allow_a_greater_skew_than_the_store_remembers_for(stores: Stores) -> None:
+    """Where the settings of two processes differ, the one that would accept what is forgotten accepts nothing."""
+    await stores.live.set_marks(Mark(0, await stores.run_id(), CLOCK_SKEW + 1))
+    assert (await stores.replay.spend([claim()], now()))[0].remembered
+    await stores.live.set_marks(Mark(0, await stores.run_id(), CLOCK_SKEW - 1))
+    with pytest.raises(ReplayStoreUnavailable, match="CLOCK_SKEW"):
+        await stores.replay.spend([claim()], now())
+
+
+async def test_a_claim_that_may_be_forgotten_by_the_stores_own_clock(stores: Stores) -> None:
+    """By then nobody may judge it, whatever the time is for the process that asks, not when it rechecks either."""
+    await stores.live.set_marks(Mark(0, await stores.run_id(), CLOCK_SKEW))
+    ended = now() - 300 - 2 * CLOCK_SKEW
+    claims = [claim(created=ended + 30), claim(created=ended - 30)]
+    assert [answer.remembered for answer in await stores.replay.spend(claims, ended)] == [True, False]
+    assert [answer.remembered for answer in await stores.replay.recheck(claims)] == [True, False]
+
+
 async def test_flushed(fragile: Stores) -> None:
     """A store that was emptied may have seen every nonce before: nothing passes until it is marked anew."""
     run_id = await fragile.run_id()
-    await fragile.live.set_marks(Mark(0, run_id))
+    await fragile.live.set_marks(Mark(0, run_id, 60))
     await fragile.live.write([record()])
     used = claim()
     await fragile.replay.spend([used], now())
@@ -144,7 +163,7 @@ async def test_flushed(fragile: Stores) -> None:
     assert answer.fresh  # the nonce is gone …
     assert not answer.remembered  # … and it is told
     assert answer.record is None
-    await fragile.live.set_marks(Mark(now() - 1, run_id))
+    await fragile.live.set_marks(Mark(now() - 1, run_id, 60))
     [answer] = await fragile.replay.spend([claim()], now())
     assert answer.remembered
 
@@ -152,12 +171,12 @@ async def test_flushed(fragile: Stores) -> None:
 @pytest.mark.parametrize("whole", [True, False])
 async def test_restarted(fragile: Stores, whole: bool) -> None:
     """A server that started anew is not believed, whatever it kept, until the mark names its new run id."""
-    await fragile.live.set_marks(Mark(0, await fragile.run_id()))
+    await fragile.live.set_marks(Mark(0, await fragile.run_id(), 60))
     used = claim()
     assert (await fragile.replay.spend([used], now()))[0].remembered
     await fragile.restart(whole=whole)
     assert not (await fragile.replay.spend([claim()], now()))[0].remembered
-    await fragile.live.set_marks(Mark(0, await fragile.run_id()))
+    await fragile.live.set_marks(Mark(0, await fragile.run_id(), 60))
     [again, other] = await fragile.replay.spend([used, claim()], now())
     assert again.fresh is not whole
     assert other.fresh
@@ -191,6 +210,14 @@ async def test_a_fake_forgets_in_time() -> None:
     assert not (await stores.replay.spend([one], int(times[0])))[0].fresh
     times[0] += 1
     assert (await stores.replay.spend([one], int(times[0])))[0].fresh
+
+
+async def test_a_nonce_lives_as_long_as_the_mark_asks_for(stores: Stores) -> None:
+    """Where others allow a greater skew, or our clock is ahead, a nonce is kept for their sake."""
+    await stores.live.set_marks(Mark(0, await stores.run_id(), 600))
+    await stores.replay.spend([claim(nonce="one")], now() + 3000)
+    life = stores.server.life(nonce_key(ALICE, nonce_digest(ALICE, "one")))
+    assert 1495 <= life <= 1501
 
 
 async def test_nonce_life_in_valkey(valkey: ValkeyServer) -> None:

@@ -181,7 +181,7 @@ async def test_the_run_id_is_of_the_connection_that_answered(own_valkey: ValkeyS
         return {answer.remembered for group in answers for answer in group}
 
     async with real_stores(own_valkey) as stores:
-        await stores.live.set_marks(Mark(0, await stores.run_id()))
+        await stores.live.set_marks(Mark(0, await stores.run_id(), 60))
         assert await remembered() == {True}
         await stores.restart(whole=True)
         assert [await remembered() for _ in range(3)] == [{False}] * 3
@@ -231,8 +231,8 @@ async def test_without_info_nothing_passes(valkey: ValkeyServer) -> None:
 
 
 async def test_the_fewest_rights_suffice(valkey: ValkeyServer) -> None:
-    """The verifier's account needs five commands and three kinds of keys."""
-    rights = ("~n*", "~k*", "~g*", "+info", "+eval", "+evalsha", "+set", "+get")
+    """The verifier's account needs six commands and three kinds of keys."""
+    rights = ("~n*", "~k*", "~g*", "+info", "+eval", "+evalsha", "+set", "+get", "+time")
     valkey.command("ACL", "SETUSER", "verifier", "on", ">secret", "resetkeys", "-@all", *rights)
     store = RedisReplayStore(f"unix://verifier:secret@{valkey.url.removeprefix('unix://')}", CLOCK_SKEW)
     try:

@@ -105,7 +105,7 @@ class Memory:
                 return await self._beat(facts, replace(known, phase="shut"))  # (4)
             case Open(), KnownStore():
                 await self._refresh(connection)  # (5)
-                await self._live.set_marks(Mark(known.since, known.run_id))  # (6)
+                await self._live.set_marks(Mark(known.since, known.run_id, self._clock_skew))  # (6)
                 return replace(known, phase="open")  # (7)
             case Beat(), KnownStore():
                 return await self._beat(facts, known)

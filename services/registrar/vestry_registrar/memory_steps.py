@@ -6,7 +6,8 @@ says of itself:
 - There never was a store: nothing was ever spent. Its memory begins at 0, always.
 - The same process, its marks whole, its pulse not behind: nothing happened. It keeps its beginning.
 - Another process that is the same server with its append-only file whole: it keeps its beginning too.
-- Anything else may have lost nonces: it begins at now + CLOCK_SKEW, after the `created` of every signature
+- The setting CLOCK_SKEW was raised since: nonces that others would accept again by now are gone.
+- Anything else may have lost nonces too: it begins at now + CLOCK_SKEW, after the `created` of every signature
   that can have been accepted before. In doubt it is this; the price is a minute of "sign anew".
 
 **How "whole" is told: the pulse.** A counter is raised each second, in Redis first, and in Postgres only when
@@ -88,25 +89,32 @@ def decide(
         )
     if known is None:
         return Begin(0, "the first store", whole=True)
-    ours = Mark(known.since, known.run_id)
+    is_ours = _is_open(found, known, clock_skew)
     if _same_process(facts, known):
         match known.phase:
             case "begun" if known.pulse == 0 or (
                 found is not None and found.since in (known.since, FAR_FUTURE)
             ):
                 return Shut()
-            case "shut" if found in (shut(facts), ours):
+            case "shut" if is_ours or found == shut(facts):
                 return Open()
-            case "open" if found == ours:
+            case "open" if is_ours:
                 return Beat()
-    elif found == ours and _restarted_whole(facts, known):
+    elif is_ours and _restarted_whole(facts, known):
         return Begin(known.since, "the same server, restarted whole", whole=True)
     return Begin(ceil(now) + clock_skew, "nonces may be gone", whole=False)
 
 
 def shut(facts: ServerFacts) -> Mark:
     """Return the mark under which this server lets nothing pass."""
-    return Mark(FAR_FUTURE, facts.run_id)
+    return Mark(FAR_FUTURE, facts.run_id, 0)
+
+
+def _is_open(found: Mark | None, known: KnownStore, clock_skew: int) -> bool:
+    """Whether the marks are those of the known store, for our clock skew or a greater one."""
+    if found is None or found.skew < clock_skew:
+        return False
+    return (found.since, found.run_id) == (known.since, known.run_id)
 
 
 def _same_process(facts: ServerFacts, known: KnownStore) -> bool:
