@@ -44,7 +44,7 @@ class Keys(Protocol):
         ...
 
     async def ask(self, uid: str, kid: str) -> object:
-        """Have the live record of a pair written as it is now. Raises as `find` does."""
+        """Have the live record of a pair that is proven written as it is now. Raises as `find` does."""
         ...
 
 

@@ -10,6 +10,7 @@ from redis import Redis
 from bare_client import send
 from listeners import listening_with, response
 from services import BASE, HOST, Agent, Services, jwk_body, until
+from vestry_service.live_records import record_key
 from vestry_signatures import generate
 
 NOBODY = "agent-" + "0" * 24
@@ -155,10 +156,13 @@ async def test_flood_of_unknown_kids_filling_the_store(services: Services) -> No
     with Redis.from_url(services.redis_url) as client:
         before = client.dbsize()
         flood = [Agent(generate(), uid) for uid in (victim.uid, NOBODY) for _ in range(60)]
-        answers = await asyncio.gather(*(services.verify(stranger.sign()) for stranger in flood))
-        answers += await asyncio.gather(*(services.whoami(stranger) for stranger in flood[:20]))
+        answers = await asyncio.gather(*(services.whoami(stranger) for stranger in flood[:20]))
+        for some in range(0, len(flood), 20):  # more at once, and a busy machine answers 503
+            answers += await asyncio.gather(
+                *(services.verify(each.sign()) for each in flood[some : some + 20])
+            )
         assert Counter(answer.verdict for answer in answers) == {(401, "UNKNOWN_KEY"): 140}
-        assert client.dbsize() == before
+        assert client.dbsize() <= before  # what others left there may end meanwhile
 
 
 async def test_strangers_asking_for_unknown_kids_while_a_rotated_in_key_is_used_at_once(
@@ -215,13 +219,41 @@ async def test_strangers_taking_all_questions_to_the_registrar(services: Service
         with services.another_verifier(REGISTRAR_URL=slow.url) as verifier:
             flood = [Agent(generate(), NOBODY) for _ in range(40)]
             waiting = [asyncio.create_task(services.verify(each.sign(), verifier=verifier)) for each in flood]
-            await until(slow.has_been_asked(16))
+            await until(slow.has_been_asked(12))
             started = time.monotonic()
             assert (await services.verify(agent.sign(), verifier=verifier)).status == 200
             assert time.monotonic() - started < 1
-            assert slow.connections == 16, "no more than 16 questions at once"
+            assert slow.connections == 12, "no more than 12 questions of strangers at once"
             answers = await asyncio.gather(*waiting)
     assert {answer.verdict for answer in answers} == {(503, "DIRECTORY_UNREACHABLE")}
+
+
+async def test_strangers_standing_in_line_before_an_agent_whose_record_has_expired(
+    services: Services,
+) -> None:
+    """Who has proven to hold a key that is known does not wait behind strangers for its record to be written anew."""
+    agent = await services.agent()
+    kid = agent.key.public.kid
+    path = f"/internal/agents/{agent.uid}/keys/{kid}"
+    told = (await send(services.registrar.internal_port, "GET", path, host="registrar")).body
+    async with listening_with(response("200 OK", told)) as slow:
+        with services.another_verifier(REGISTRAR_URL=slow.url) as verifier:
+            assert (await services.verify(agent.sign(), verifier=verifier)).status == 200
+            with Redis.from_url(services.redis_url) as store:
+                store.delete(record_key(kid))
+            slow.answering.clear()
+            flood = [Agent(generate(), NOBODY) for _ in range(60)]
+            waiting = [asyncio.create_task(services.verify(each.sign(), verifier=verifier)) for each in flood]
+            await until(slow.has_been_asked(12))
+            honest = asyncio.create_task(services.verify(agent.sign(), verifier=verifier))
+            await until(slow.has_been_asked(13))
+            assert path in slow.heads[-1]
+            await send(
+                services.registrar.internal_port, "GET", path, host="registrar"
+            )  # what the registrar does
+            slow.answering.set()
+            assert (await honest).status == 200
+            await asyncio.gather(*waiting)
 
 
 async def test_uid_that_nobody_has(services: Services) -> None:

@@ -28,7 +28,7 @@ class FakeRegistrar:
         self.asked: list[tuple[str, str]] = []
         self.away = False
 
-    async def ask(self, uid: str, kid: str) -> LiveRecord | None:
+    async def ask(self, uid: str, kid: str, *, proven: bool) -> LiveRecord | None:
         self.asked.append((uid, kid))
         await asyncio.sleep(0)
         if self.away:

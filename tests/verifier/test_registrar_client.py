@@ -15,7 +15,7 @@ from services import until
 from vestry_service.live_records import LiveRecord
 from vestry_signatures import generate
 from vestry_signatures.errors import DirectoryUnreachable
-from vestry_verifier.registrar import MAX_ANSWER, QUESTIONS, open_registrar
+from vestry_verifier.registrar import MAX_ANSWER, QUESTIONS, STRANGERS, open_registrar
 
 UID = "agent-" + "1" * 24
 KEY = generate().public
@@ -158,17 +158,21 @@ async def test_waiter_that_goes_away() -> None:
 
 
 async def test_bounded_concurrency() -> None:
-    """At most 16 questions are under way; the others wait their turn."""
+    """At most 16 questions are under way, 12 of them unproven; the others wait their turn."""
     async with listening_with(told(None)) as listener, open_registrar(listener.url) as registrar:
         listener.answering.clear()
         kids = [generate().public.kid for _ in range(QUESTIONS * 2)]
-        asked = asyncio.gather(*(registrar.ask(UID, kid) for kid in kids))
+        unproven = asyncio.gather(*(registrar.ask(UID, kid) for kid in kids))
+        await until(listener.has_been_asked(STRANGERS))
+        await asyncio.sleep(0.05)
+        assert len(listener.heads) == STRANGERS
+        proven = asyncio.gather(*(registrar.ask(UID, kid, proven=True) for kid in kids))
         await until(listener.has_been_asked(QUESTIONS))
         await asyncio.sleep(0.05)
         assert len(listener.heads) == QUESTIONS
         listener.answering.set()
-        assert await asked == [None] * len(kids)
-        assert len(listener.heads) == len(kids)
+        assert await unproven == await proven == [None] * len(kids)
+        assert len(listener.heads) == 2 * len(kids)
 
 
 async def test_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,17 +71,20 @@ class KeyCache:
             if record.uid != uid:  # a kid belongs to one agent for ever
                 raise UnknownKey
             return record
-        return await self.ask(uid, kid)
+        return await self._ask(uid, kid, proven=False)
 
     async def ask(self, uid: str, kid: str) -> LiveRecord:
-        """Have the registrar write the live record of a pair (3). Raises as `find` does."""
+        """Have the registrar write the live record of a pair that is proven (3). Raises as `find` does."""
+        return await self._ask(uid, kid, proven=True)
+
+    async def _ask(self, uid: str, kid: str, *, proven: bool) -> LiveRecord:
         pair = uid, kid
         until = self._unknown.get(pair)
         if until is not None and self._clock() < until:
             self._absent.inc()
             raise UnknownKey
         self._asked.inc()
-        record = await self._registrar.ask(uid, kid)
+        record = await self._registrar.ask(uid, kid, proven=proven)
         if record is None:
             self._remember_unknown(pair)
             self._absent.inc()

@@ -4,11 +4,14 @@ The registrar rereads Postgres, writes the live record, and answers with public 
 Many waiters share one question; at most 16 are under way; each has a time limit and a size limit, and neither follows
 redirects nor heeds proxies of the environment. A waiter that joins a question gets an answer which may be older than
 its own request: it is good for finding the key, never for deciding that the key still stands.
+
+Anybody can make us ask, by naming a key that nobody has. So four of the 16 places are kept for those who have proven
+to hold the key that is asked about: their live record has only expired, and they do not stand in line with strangers.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Final
 
 import orjson
@@ -18,6 +21,8 @@ from vestry_service.live_records import LiveRecord
 from vestry_signatures.errors import DirectoryUnreachable
 
 QUESTIONS: Final = 16
+STRANGERS: Final = 12
+"""How many of them may be about keys that nobody has proven to hold."""
 TIMEOUT: Final = 2.0
 """Seconds for one question, the wait for a place among the 16 included."""
 MAX_ANSWER: Final = 4096
@@ -30,31 +35,38 @@ class Registrar:
         self._session = session
         self._url = url.rstrip("/")
         self._places = asyncio.Semaphore(QUESTIONS)
-        self._under_way: dict[tuple[str, str], asyncio.Task[LiveRecord | None]] = {}
+        self._strangers = asyncio.Semaphore(STRANGERS)
+        self._under_way: dict[tuple[str, str, bool], asyncio.Task[LiveRecord | None]] = {}
 
-    async def ask(self, uid: str, kid: str) -> LiveRecord | None:
+    async def ask(self, uid: str, kid: str, *, proven: bool = False) -> LiveRecord | None:
         """Ask for the record of a pair; None where the registrar knows of no such pair.
+
+        Args:
+            uid: `agent-…`.
+            kid: thumbprint of the key.
+            proven: whether somebody has proven to hold it.
 
         Raises:
             DirectoryUnreachable: no answer in time, or not an answer of a registrar.
         """
-        pair = uid, kid
-        task = self._under_way.get(pair)
+        question = uid, kid, proven  # who has proven it does not join a stranger, who still stands in line
+        task = self._under_way.get(question)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._question(uid, kid))
-            self._under_way[pair] = task
-            task.add_done_callback(lambda done: self._finished(pair, done))
+            task = asyncio.get_running_loop().create_task(self._question(uid, kid, proven))
+            self._under_way[question] = task
+            task.add_done_callback(lambda done: self._finished(question, done))
         # Shielded: a caller that goes away must not take the answer from the others.
         return await asyncio.shield(task)
 
-    def _finished(self, pair: tuple[str, str], task: asyncio.Task[LiveRecord | None]) -> None:
-        del self._under_way[pair]
+    def _finished(self, question: tuple[str, str, bool], task: asyncio.Task[LiveRecord | None]) -> None:
+        del self._under_way[question]
         if not task.cancelled():
             task.exception()  # seen, even where every waiter has gone away
 
-    async def _question(self, uid: str, kid: str) -> LiveRecord | None:
+    async def _question(self, uid: str, kid: str, proven: bool) -> LiveRecord | None:
+        line = nullcontext() if proven else self._strangers
         try:
-            async with asyncio.timeout(TIMEOUT), self._places:
+            async with asyncio.timeout(TIMEOUT), line, self._places:
                 answer = await self._get(f"/internal/agents/{uid}/keys/{kid}")
         except (ClientError, TimeoutError, OSError) as error:
             raise DirectoryUnreachable from error
