@@ -246,6 +246,24 @@ async def test_a_store_away_during_a_rotation(pool: Pool, own_stores: Stores) ->
     assert await registrar.waiting() == 0
 
 
+async def test_what_is_held_up_is_sent_as_soon_as_it_can_be(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change that could not be published is tried again at once and all the time, not at the next round."""
+    monkeypatch.setattr("vestry_registrar.publisher.PERIOD", 3600.0)
+    stores, old, new = fake_stores(), Key(), Key()
+    registrar = Registrar(pool, stores.live)
+    uid = await registrar.enrol(old)
+    async with running(registrar):
+        await until(lambda: registrar.seen.values == [0])  # the first round is over, the next is an hour away
+        stores.server.fail()
+        assert not await registrar.rotate(uid, old, new)
+        await until(lambda: "outbox_trouble" in registrar.seen.events)
+        stores.server.heal()
+        await until(lambda: "outbox_recovered" in registrar.seen.events)
+    assert (await state(stores, old), await state(stores, new)) == ("revoked", "active")
+
+
 async def test_trouble_is_told_when_it_begins_and_when_it_ends(pool: Pool) -> None:
     """Ten rounds without a store are one line each for outbox and mark, and one each when it is back."""
     stores, old, new = fake_stores(), Key(), Key()

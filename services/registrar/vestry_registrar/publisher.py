@@ -7,7 +7,8 @@ alone writes it, in the order of the agent's version, which every change of the 
 2. `publish` then rereads all keys of the agent in one statement, so that version and keys are of one moment,
    writes every record, and deletes the outbox rows that this served: those up to the version it has written.
 3. If that fails, or the process dies before, the outbox row stays. Once a second, and first thing at the
-   start, every registrar sends what is there; rows that another one is sending are left to it.
+   start, every registrar sends what is there; rows that another one is sending are left to it. While one of
+   its changes is held up a registrar tries again all the time.
 4. A record that is missing (expired, flushed) is asked for. `answer` rereads and writes it.
 
 A record lives for a limited time, after which the version that it carried is forgotten. So nothing read long
@@ -40,6 +41,10 @@ BATCH: Final = 200
 
 PERIOD: Final = 1.0
 """Seconds between two rounds of the loop."""
+
+RETRY: Final = 0.02
+"""Seconds between two attempts while a change is held up. Each waits for Redis as long as a trip may take, so that
+one is nearly always under way: a Redis that only hung carries it out before it answers anybody who asks later."""
 
 READINGS: Final = 3
 """How often a reading is made when each grows too old to be written."""
@@ -82,6 +87,7 @@ class Publisher:
         self._ttl = key_record_ttl
         self._pending = pending
         self._monotonic = monotonic
+        self._held_up = asyncio.Event()
         self._outbox_trouble = Trouble("outbox", logger)
         self._memory_trouble = Trouble("memory_mark", logger)
         self._memory = Memory(pool, live_store, self.refresh, clock_skew, clock, logger)
@@ -95,6 +101,7 @@ class Publisher:
             reading = await self._young(partial(records.of_agent, self._pool, uid))
             await self._write(reading)
         except Undecided:
+            self._held_up.set()
             return False
         # A row that cannot be deleted now is sent once more.
         with suppress(Undecided):
@@ -129,8 +136,21 @@ class Publisher:
     async def run(self) -> None:
         """Send the outbox and look after the memory mark, now and once a second, until cancelled."""
         while True:
+            self._held_up.clear()
             await self.round()
-            await asyncio.sleep(PERIOD)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PERIOD):
+                    await self._keep_sending()
+
+    async def _keep_sending(self) -> None:
+        """Send what is held up again and again, without an end: what has come through is sent at once."""
+        while True:
+            if not self._outbox_trouble.lasts:
+                await self._held_up.wait()
+                self._held_up.clear()
+            with self._outbox_trouble.noted():
+                await self.send()
+            await asyncio.sleep(RETRY)
 
     async def round(self) -> None:
         """Do what `run` repeats, once. Raises nothing: see the module."""
@@ -195,6 +215,11 @@ class Trouble:
         self._what = what
         self._logger = logger
         self._kind: type[Exception] | None = None
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the last block ended with an error."""
+        return self._kind is not None
 
     @contextmanager
     def noted(self) -> Iterator[None]:
