@@ -244,3 +244,16 @@ async def test_every_change_needs_a_reason(services: Services, desk: Desk, body:
     answer = await desk.call("POST", f"/agents/{agent.uid}/revoke", body)
     assert answer.verdict == (400, "MALFORMED_REQUEST")
     assert await verdict(services, agent) == (200, "")
+
+
+async def test_every_call_is_told_to_the_trail(services: Services, desk: Desk) -> None:
+    """Who looked at what, and when, stands in the trail as well as who changed what."""
+    agent = await services.agent()
+    await desk.get(f"/agents/{agent.uid}")
+    await desk.get("/agents?state=active")
+    (newest,), (older,) = services.sql(
+        "SELECT details FROM audit_events WHERE event = 'admin.called' AND actor = %s ORDER BY id DESC LIMIT 2",
+        desk.name,
+    )
+    assert newest == {"method": "GET", "route": "/admin/agents"}
+    assert (older["method"], older["uid"]) == ("GET", agent.uid)

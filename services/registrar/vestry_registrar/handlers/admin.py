@@ -1,7 +1,8 @@
 """The admin API, on the internal port alone: who may call it, and every route of it.
 
 1. Every handler stands behind `Desk.open`: no operator's token, no work, and nothing said of what exists.
-2. A change names the operator in its audit event, in its own transaction; every call does so in the log.
+2. Every call is told to the audit trail and to the log before it is done, a look at something too. A change is told
+   once more, by an event of its own in its own transaction.
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,8 +10,9 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from vestry_registrar import bearer, operators
-from vestry_registrar.audit.event import Actor, Origin
+from vestry_registrar.audit.event import Actor, Event, Origin
 from vestry_registrar.audit.origin import origin_of
+from vestry_registrar.repository import audit
 from vestry_service.errors import TokenRequired
 from vestry_service.logging import Logger
 from vestry_service.observed import OBSERVED
@@ -32,7 +34,7 @@ class Desk:
 
         async def handle(request: web.Request) -> web.Response:
             origin = origin_of(request, Actor("operator", await self._operator(request)))
-            self._log(request, origin)
+            await self._tell(request, origin)
             return await work(request, origin)
 
         return handle
@@ -45,14 +47,17 @@ class Desk:
             raise TokenRequired("this needs an operator's token: Authorization: Bearer vestry_op_…")
         return name
 
-    def _log(self, request: web.Request, origin: Origin) -> None:
-        """See (2)."""
+    async def _tell(self, request: web.Request, origin: Origin) -> None:
+        """See (2). The event is about nobody: an agent's own events are those that change it."""
         resource = request.match_info.route.resource
+        route = resource.canonical if resource else ""
+        details = {"method": request.method, "route": route, **request.match_info}
+        await audit.add(self._pool, Event("admin.called", origin, details=details))
         self._logger.info(
             "admin",
             request_id=request[OBSERVED].request_id,
             method=request.method,
-            route=resource.canonical if resource else None,
+            route=route,
             client_ip=origin.client_ip,
             operator=origin.actor.name,
         )
