@@ -4,6 +4,7 @@
     load.py      a load of prepared HTTP requests over a few connections
     traffic.py   the requests: signed beforehand, each for one use
     stacks.py    the servers, each alone on one core, the stores and the load on the other
+    audit.py     registration with and without its audit event (untold.py)
     services.py  /verify against a peer's /whoami and a bare aiohttp handler
     report.py    ratios of the slices of one round, their median and spread
 

@@ -8,6 +8,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from bench.audit import compare_audit
 from bench.clients import released_binary
 from bench.core import compare_core
 from bench.report import table
@@ -30,6 +31,7 @@ def main() -> None:
     if not arguments.core_only:
         with tempfile.TemporaryDirectory(prefix="vestry-bench-") as folder:
             found += compare_services(Path(folder), released_binary(), arguments.rounds, arguments.seconds)
+            found += compare_audit(Path(folder) / "audit", arguments.rounds, arguments.seconds)
     text = f"{_circumstances()}\n\n{table(found)}\n"
     print(text)
     if not arguments.core_only:
