@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -27,9 +28,10 @@ class RegistrarProcess:
         port, internal_port: where it listens on 127.0.0.1, the same at every start.
     """
 
-    def __init__(self, database_url: str, redis_url: str, log: Path) -> None:
+    def __init__(self, database_url: str, redis_url: str, log: Path, files: int | None = None) -> None:
         self.port, self.internal_port = free_port(), free_port()
         self._log = log
+        self._files = files
         self._environ = {
             "PATH": os.environ["PATH"],
             "PUBLIC_URL": BASE,
@@ -52,7 +54,13 @@ class RegistrarProcess:
     def _spawn(self) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "vestry_registrar"]
         with self._log.open("ab") as output:
-            return subprocess.Popen(command, env=self._environ, stdout=output, stderr=output)
+            return subprocess.Popen(
+                command, env=self._environ, stdout=output, stderr=output, preexec_fn=self._limit_files
+            )
+
+    def _limit_files(self) -> None:
+        if self._files is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self._files, self._files))
 
     def _listens(self) -> bool:
         with socket.socket() as probe:
@@ -67,9 +75,14 @@ class RegistrarProcess:
 
 
 @contextmanager
-def registrar_process(database_url: str, redis_url: str, log: Path) -> Iterator[RegistrarProcess]:
-    """Yield a registrar that was not started yet; whatever runs of it at the end is killed."""
-    registrar = RegistrarProcess(database_url, redis_url, log)
+def registrar_process(
+    database_url: str, redis_url: str, log: Path, files: int | None = None
+) -> Iterator[RegistrarProcess]:
+    """Yield a registrar that was not started yet; whatever runs of it at the end is killed.
+
+    With `files` it may have that many files open at once, and cannot raise that.
+    """
+    registrar = RegistrarProcess(database_url, redis_url, log, files)
     try:
         yield registrar
     finally:

@@ -1,8 +1,8 @@
 """The application both services start from, with its one middleware.
 
 There is one middleware and not a chain, because each link costs a coroutine at every request. It does, in this
-order: (1) give the request an id and start the clock; (2) refuse a request that does not say plainly which host
-it is for; (3) let the service's own guard look; (4) run the handler; (5) turn whatever was raised
+order: (1) give the request an id and start the clock; (2) refuse a head that is too long, or does not say plainly
+which host it is for; (3) let the service's own guard look; (4) run the handler; (5) turn whatever was raised
 into the one error form; (6) count and log the answer.
 """
 
@@ -26,7 +26,7 @@ from vestry_service.errors import (
 from vestry_service.logging import Logger
 from vestry_service.metrics import Metrics
 from vestry_service.observed import OBSERVED, Observed
-from vestry_service.requests import Network, client_ip, require_plain_host
+from vestry_service.requests import Network, client_ip, require_plain_host, require_short_head
 from vestry_signatures.errors import MalformedRequest, VestryError
 
 LOGGER: Final = web.AppKey("LOGGER", Logger)
@@ -100,7 +100,8 @@ async def _answer(
     request: web.Request, handler: Handler, guard: Guard | None, logger: Logger
 ) -> web.StreamResponse:
     try:
-        require_plain_host(request)  # (2)
+        require_short_head(request)  # (2)
+        require_plain_host(request)
         if guard is not None:
             guard(request)  # (3)
         return await handler(request)  # (4)

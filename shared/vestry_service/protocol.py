@@ -4,17 +4,28 @@ What the HTTP parser refuses (an oversized header, a missing or second Host, no 
 request: aiohttp answers by itself, in plain text that repeats the offending bytes. Here that answer is replaced
 by our own error form, which repeats nothing, and it is counted and logged like every other.
 
+Strangers may connect as they like, so what they can hold is limited:
+
+1. A head, all its lines together, has `HEAD_BYTES`. aiohttp limits the lines and their number alone, and keeps what
+   it has read in twice its size: two hundred connections would hold most of a gigabyte for a minute.
+2. There are only so many connections at once. One more, and the oldest that waits for its client is closed: those who
+   connect and say nothing displace each other. So files stay free for the stores and the internal port.
+
 Time limits, in seconds: a connection that sends no complete head within `KEEPALIVE`, counted from its beginning
 or from its last answer, is closed; a body has `requests.BODY_TIMEOUT`; what a refused caller still sends is
 read and thrown away for `LINGERING`. aiohttp has no limit of its own on reading a head byte by byte below
 `KEEPALIVE`, nor on how slowly a client takes its answer: a gateway in front has.
 """
 
+from asyncio import Transport
+from math import inf
 from typing import Any, Final
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.web_protocol import _ErrInfo
 
 from vestry_service import problems
 from vestry_service.app import LOGGER, METRICS, REQUEST_ID, log_answer, request_id, translate
@@ -22,6 +33,7 @@ from vestry_service.errors import InternalError
 from vestry_service.logging import Logger
 from vestry_service.metrics import Metrics
 from vestry_service.observed import OBSERVED, Observed
+from vestry_service.requests import HEAD_BYTES
 from vestry_signatures.errors import MalformedRequest, VestryError
 
 KEEPALIVE: Final = 75.0  # longer than the 60 s for which common gateways keep their connections to us
@@ -34,7 +46,7 @@ UNPARSED: Final = "unparsed"
 class Connection(web.RequestHandler):
     """One connection; only what is said outside of handlers differs from aiohttp's own."""
 
-    __slots__ = ("_our_logger", "_our_metrics")
+    __slots__ = ("_head", "_our_logger", "_our_metrics")
 
     def __init__(
         self, server: web.Server, *, our_logger: Logger, our_metrics: Metrics, **kwargs: Any
@@ -42,15 +54,38 @@ class Connection(web.RequestHandler):
         super().__init__(server, **kwargs)
         self._our_logger = our_logger
         self._our_metrics = our_metrics
+        self._head = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for its client to ask something, and is not closed yet."""
+        return self._current_request is None and not self._messages and self.transport is not None
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in; where they break a body, tell whoever reads it, who would otherwise wait for the rest."""
+        before = self._request_count
         super().data_received(data)
+        self._limit_head(0 if self._request_count > before else len(data))
         request = self._current_request
         if request is None or not self._messages or request.content.is_eof():
             return
         if not isinstance(self._messages[0][0], RawRequestMessage):
             request.content.set_exception(BadHttpMessage("the body breaks off"))
+
+    def _limit_head(self, more: int) -> None:
+        """Count the bytes of a head that is not complete yet, and refuse one that is too long (1)."""
+        self._head = self._head + more if more and not self._takes_a_body else 0
+        if self._head > HEAD_BYTES and not self._messages:
+            error = BadHttpMessage("the head is too long")
+            self._messages.append((_ErrInfo(status=400, exc=error, message=error.message), EMPTY_PAYLOAD))
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
+
+    @property
+    def _takes_a_body(self) -> bool:
+        if self._messages:
+            return not self._messages[-1][1].is_eof()
+        return self._current_request is not None and not self._current_request.content.is_eof()
 
     def handle_error(
         self,
@@ -101,16 +136,31 @@ class _Nameless(web.Response):
 class _Listening(web.Server):
     """aiohttp's server, making connections of ours."""
 
-    def __init__(self, made: web.Server, logger: Logger, metrics: Metrics, **kwargs: Any) -> None:
+    def __init__(
+        self, made: web.Server, logger: Logger, metrics: Metrics, most: float, **kwargs: Any
+    ) -> None:
         super().__init__(made.request_handler, request_factory=made.request_factory, **kwargs)
+        self._most = most
         self._ours: dict[str, Any] = {"our_logger": logger, "our_metrics": metrics, **kwargs}
 
     def __call__(self) -> Connection:
         return Connection(self, loop=self._loop, **self._ours)
 
+    def connection_made(self, handler: web.RequestHandler, transport: Transport) -> None:
+        """Count a connection in, and another one out where there are too many (2)."""
+        super().connection_made(handler, transport)
+        if len(self._connections) > self._most:
+            idle = (each for each in self._connections if isinstance(each, Connection) and each.is_idle)
+            next(idle, handler).force_close()
+
 
 class Runner(web.AppRunner):
     """Runs an application made by `vestry_service.app.make_app`."""
+
+    def __init__(self, app: web.Application, *, most: float = inf, **kwargs: Any) -> None:
+        """Take the application, and how many connections it may have at once."""
+        super().__init__(app, **kwargs)
+        self._most = most
 
     async def _make_server(self) -> web.Server:
         app = self.app
@@ -118,6 +168,7 @@ class Runner(web.AppRunner):
             await super()._make_server(),
             app[LOGGER],
             app[METRICS],
+            self._most,
             access_log=None,
             auto_decompress=False,
             keepalive_timeout=KEEPALIVE,

@@ -1,8 +1,8 @@
 """What a request says, read with suspicion: its host, its body, its JSON, where it comes from.
 
-1. The host is said once and plainly. HTTP/1.1 parsing refuses none and two; here a missing one is refused for
-   HTTP/1.0 too, and so is a request target that is itself a URL of another host (RFC 9112 section 3.2.2
-   lets it win over Host, so a gateway in front and we could believe different hosts).
+1. The host is said once and plainly, in a head that is not too long. HTTP/1.1 parsing refuses none and two; here a
+   missing one is refused for HTTP/1.0 too, and so is a request target that is itself a URL of another host (RFC 9112
+   section 3.2.2 lets it win over Host, so a gateway in front and we could believe different hosts).
 2. A body is counted while it arrives, so its limit holds for chunked bodies too. A content-coded body
    (gzip and the like) is refused: a few bytes of it can stand for very many, and a digest is over the coded
    bytes (RFC 9530 section 2).
@@ -25,6 +25,7 @@ from vestry_signatures.errors import MalformedRequest
 
 Network = IPv4Network | IPv6Network
 BODY_TIMEOUT: Final = 10.0  # seconds for a whole body to arrive
+HEAD_BYTES: Final = 64 * 1024  # of all headers together
 
 
 def require_plain_host(request: web.Request) -> None:
@@ -38,6 +39,12 @@ def require_plain_host(request: web.Request) -> None:
     authority = target.partition("://")[2].partition("/")[0].partition("?")[0]
     if authority.lower() != host.lower():
         raise MalformedRequest("the request target is for another host than the Host header")
+
+
+def require_short_head(request: web.Request) -> None:
+    """Raise `MalformedRequest` where all headers together are longer than `HEAD_BYTES` (1)."""
+    if sum(len(name) + len(value) for name, value in request.raw_headers) > HEAD_BYTES:
+        raise MalformedRequest(f"the headers are longer than {HEAD_BYTES} bytes together")
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from math import inf
 from typing import Any, Final, NamedTuple
 
 import uvloop
@@ -18,6 +19,7 @@ from aiohttp import web
 from vestry_service.app import LOGGER
 from vestry_service.errors import StartError
 from vestry_service.health import Health
+from vestry_service.open_files import room_for_connections
 from vestry_service.protocol import Runner
 from vestry_service.sockets import listening
 
@@ -69,7 +71,7 @@ async def serve(
     async with AsyncExitStack() as stack:
         _stop_on_signals(stop, stack)
         internal_port = await _start(internal, stack, grace, reuse_port=False)
-        public_port = await _start(public, stack, grace, reuse_port=reuse_port)
+        public_port = await _start(public, stack, grace, reuse_port=reuse_port, most=room_for_connections())
         stack.callback(health.drain)  # (1): the stack unwinds in the order of the docstring
         logger.info("listening", port=public_port, internal_port=internal_port)
         if started is not None:
@@ -86,12 +88,14 @@ def run(main: Coroutine[Any, Any, None]) -> None:
         sys.exit(str(error))
 
 
-async def _start(listener: Listener, stack: AsyncExitStack, grace: float, *, reuse_port: bool) -> int:
+async def _start(
+    listener: Listener, stack: AsyncExitStack, grace: float, *, reuse_port: bool, most: float = inf
+) -> int:
     sockets = listening(listener.addresses, listener.port, variable=listener.variable, reuse_port=reuse_port)
     for sock in sockets:
         stack.callback(sock.close)
     # aiohttp waits twice for this long: for handlers, and again after it has cut off unread bodies.
-    runner = Runner(listener.app, shutdown_timeout=grace / 2)
+    runner = Runner(listener.app, most=most, shutdown_timeout=grace / 2)
     stack.push_async_callback(runner.cleanup)
     await runner.setup()
     for sock in sockets:
