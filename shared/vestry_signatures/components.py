@@ -148,12 +148,14 @@ def _as_bytes(lines: list[str]) -> str:
 
 def _dictionary_member(request: Request, component: Component) -> str:
     value, key = request.field(component.name) or "", component.parameters["key"]
+    if not isinstance(key, str):  # a token is equal to a string to http-sf, and not to RFC 9421
+        raise MalformedSignature("the key of a covered dictionary member must be a string")
     alone = _ONE_STRING.fullmatch(value)
     if alone is not None and alone[1] == key:
         return alone[2]
     try:
         members = request.once((component.name, "key"), partial(_members, value), work=len(value))
-        if not isinstance(key, str) or key not in members:
+        if key not in members:
             raise MalformedSignature("a covered dictionary member is not in the request")
         return request.once((component.name, "key", key), partial(fields.serialise_member, members[key]))
     except fields.FieldError as error:

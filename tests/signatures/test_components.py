@@ -275,6 +275,14 @@ def test_a_query_is_read_once_for_all_its_parameters(monkeypatch: pytest.MonkeyP
     assert parse.call_count == 1
 
 
+@pytest.mark.parametrize("key", ["a", '%"a"', "1", "?1", ":YQ==:"])
+@pytest.mark.parametrize("value", ['a="1"', 'a="1", b="2"'])
+def test_the_key_of_a_member_is_a_string(key: str, value: str) -> None:
+    """What merely equals the member's name is refused, however the field is read."""
+    with pytest.raises(MalformedSignature):
+        derive(f'"x";key={key}', headers=[("x", value)])
+
+
 @given(
     st.sampled_from(["a", "*", "ab", "1", "A"]),
     st.text(alphabet='ab"\\;=,() 1:?@.*-\t', max_size=20),
