@@ -98,6 +98,14 @@ def test_everything_else_begins_anew(facts: ServerFacts, found: Mark | None, kno
     assert (step.since, step.whole) == (ANEW, False)
 
 
+def test_memory_begins_by_the_later_of_two_clocks() -> None:
+    """A registrar or a server whose clock is behind does not let in what was signed before the loss."""
+    for facts, since in ((FACTS._replace(now=NOW + 500), ANEW + 500), (FACTS._replace(now=NOW - 500), ANEW)):
+        step = judged(facts, None)
+        assert isinstance(step, Begin)
+        assert step.since == since
+
+
 def test_a_decision_is_carried_out_on_the_server_it_was_made_for() -> None:
     """First its marks are made ours, whatever they are; then, if they are ours, it opens."""
     for found in (None, MARK, Mark(FAR_FUTURE, "run-a", 0)):

@@ -91,6 +91,7 @@ class ServerFacts(NamedTuple):
         promoted: it was a replica before it became the primary, and may lack what the old one had.
         standalone: it is no member of a Cluster and has no replica that could take its place.
         pulse: the registrar's heartbeat counter as this server holds it; 0 when it holds none.
+        now: Unix seconds by its own clock; 0 when it does not say.
     """
 
     run_id: str
@@ -100,6 +101,7 @@ class ServerFacts(NamedTuple):
     promoted: bool
     standalone: bool
     pulse: int
+    now: float = 0.0
 
 
 class LiveStore(Protocol):
@@ -193,4 +195,5 @@ def _facts(facts: dict[str, str], pulse: int) -> ServerFacts:
         promoted=bool(facts.get("master_replid2", "unknown").strip("0")),
         standalone=server_mode(facts) == "standalone" and facts.get("connected_slaves") == "0",
         pulse=pulse,
+        now=int(facts.get("server_time_usec", 0)) / 1e6,
     )

@@ -35,6 +35,7 @@ class MemoryLiveStore:
             promoted=its.promoted,
             standalone=its.standalone,
             pulse=self._pulse(),
+            now=its.now(),
         )
 
     async def marks(self) -> Mark | None:

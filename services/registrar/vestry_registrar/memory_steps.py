@@ -102,7 +102,8 @@ def decide(
                 return Beat()
     elif is_ours and _restarted_whole(facts, known):
         return Begin(known.since, "the same server, restarted whole", whole=True)
-    return Begin(ceil(now) + clock_skew, "nonces may be gone", whole=False)
+    # By the later of both clocks: one that is behind would let in again what was signed just before the loss.
+    return Begin(ceil(max(now, facts.now)) + clock_skew, "nonces may be gone", whole=False)
 
 
 def shut(facts: ServerFacts) -> Mark:
