@@ -1,10 +1,10 @@
 """A request as a signature sees it: method, target URI, header lines (RFC 9421 section 1.1).
 
 Only requests, for an agent signs those. A `Request` is what the signer and the verifier must agree on, so it is
-strict about what can be read in two ways: userinfo, fragments, white space, bytes outside ASCII and a backslash
-before the query (a slash to browsers) are refused in the URL, and so are line breaks in a header value, with which
-one header could pose as several lines of a signature base. It keeps the path and the query as they were sent: nothing
-is decoded, no dot segment is resolved.
+strict about what can be read in two ways: userinfo, fragments, white space, bytes outside ASCII, a backslash before
+the query (a slash to browsers) and two URLs in one are refused in the URL, and so are line breaks in a header value,
+with which one header could pose as several lines of a signature base. It keeps the path and the query as they were
+sent: nothing is decoded, no dot segment is resolved.
 """
 
 import re
@@ -71,7 +71,7 @@ def parse_target(url: str) -> Target:
     """Split an absolute http or https URL.
 
     Raises:
-        InvalidUri: it is none, or has userinfo, a fragment, white space, a backslash or bytes outside ASCII.
+        InvalidUri: it is none, or two, or has userinfo, a fragment, white space, a backslash or bytes outside ASCII.
     """
     return _remembered_target(url) if len(url) <= _REMEMBERED_URL else _split(url)
 
@@ -81,6 +81,10 @@ def _split(url: str) -> Target:
     if match is None:
         raise InvalidUri
     scheme, authority, path, query = match.groups()
+    if authority.endswith(":") and (path or "").startswith("//"):
+        # A tool that puts its own host before the request target, and was sent a whole URL as target, asks about
+        # "https://tool.co" "m://x/": that is the host tool.com, and its owner has signatures that were made for it.
+        raise InvalidUri("the url is two in one: take path and query of the request target alone")
     scheme = scheme.lower()
     return Target(scheme, normalise_authority(authority, scheme), path or "/", query)
 

@@ -132,6 +132,26 @@ async def test_covered_header_edited_added_or_left_out(services: Services) -> No
     assert (await services.verify(signed)).status == 200
 
 
+@pytest.mark.parametrize(
+    ("host", "method", "target", "verdict"),
+    [
+        ("tool.com", "GET", "m://x/things", (400, "INVALID_URI")),
+        ("tool.cohttps", "GET", "https://tool.co/things", (400, "INVALID_URI")),
+        ("tool.co.evil.example", "CONNECT", ".evil.example:443", (400, "MALFORMED_REQUEST")),
+    ],
+)
+async def test_relay_to_a_tool_with_a_host_as_request_target(
+    services: Services, host: str, method: str, target: str, verdict: tuple[int, str]
+) -> None:
+    """A tool that puts its own host before whatever target it was sent does not ask about somebody else's host."""
+    agent = await services.agent()
+    relayed = agent.sign(method, f"https://{host}/things")
+    assert (await services.verify(relayed, method, f"https://tool.co{target}")).verdict == verdict
+    assert (
+        await services.verify(agent.sign(url="https://tool.co/things"), url="https://tool.co/things")
+    ).status == 200
+
+
 async def test_signature_agent_swapped(services: Services) -> None:
     """Where Signature-Agent is not covered, putting another agent there finds no key of that agent."""
     agent, thief = await services.agent(), await services.agent()

@@ -52,6 +52,8 @@ def test_a_url_has_one_reading(url: str, authority: str, path: str, query: str |
         "ftp://example.com/",
         "httpss://example.com/",
         "https:///path",
+        "https://example.com://other.example/",
+        "https://example.https://example.com/",
         "https://",
         "https:example.com",
         "https://user@example.com/",

@@ -86,7 +86,8 @@ def read_question(body: dict[str, Any]) -> Question:
     Raises:
         MissingHttpMethod, MissingUri: `method` or `url` is missing or empty.
         InvalidUri: the url is not an absolute http or https URL.
-        MalformedRequest: a member is of the wrong type, or two header names are equal but for case.
+        MalformedRequest: a member is of the wrong type, two header names are equal but for case, or the method is
+            CONNECT.
     """
     method, url = body.get("method"), body.get("url")
     if method is None:
@@ -95,6 +96,9 @@ def read_question(body: dict[str, Any]) -> Question:
         raise MissingUri
     if not isinstance(method, str) or not isinstance(url, str):
         raise MalformedRequest('"method" and "url" must be strings')
+    if method.upper() == "CONNECT":
+        # Its target is a host and no path: put behind the tool's own host it is a part of another one.
+        raise MalformedRequest("CONNECT asks for a tunnel and not for anything that a tool could answer")
     asserted = body.get("content_digest_verified", False)
     if not isinstance(asserted, bool):
         raise MalformedRequest('"content_digest_verified" must be true or false')
