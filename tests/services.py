@@ -118,7 +118,9 @@ class Service:
         async def written() -> bool:
             lines = (json.loads(line) for line in self.log.splitlines())
             wanted = answer.headers["X-Request-Id"]
-            found[:] = [line for line in lines if line.get("request_id") == wanted]
+            found[:] = [
+                line for line in lines if line.get("request_id") == wanted and line["event"] != "judged"
+            ]
             return bool(found)
 
         await until(written)
@@ -326,13 +328,20 @@ class Services:
             members["body"] = base64.b64encode(body).decode()
         return await self.ask({"method": method, "url": url, "headers": dict(headers), **members}, verifier)
 
-    async def ask(self, question: Any, verifier: Service | None = None) -> Answer:
+    async def ask(self, question: Any, verifier: Service | None = None, path: str = "/verify") -> Answer:
         """Send a verifier any JSON, or bytes that are none."""
         body = question if isinstance(question, bytes) else json.dumps(question).encode()
         port = (verifier or self.verifier).port
-        return await bare_client.send(
-            port, "POST", "/verify", {"Content-Type": "application/json"}, body, "v"
-        )
+        return await bare_client.send(port, "POST", path, {"Content-Type": "application/json"}, body, "v")
+
+    async def ask_many(self, questions: Sequence[Any], verifier: Service | None = None) -> Answer:
+        """Ask a verifier many questions in one call."""
+        return await self.ask({"requests": list(questions)}, verifier, "/verify/batch")
+
+
+def asked(signed: Mapping[str, str], method: str = "GET", url: str = TOOL) -> dict[str, Any]:
+    """A question as a tool asks it."""
+    return {"method": method, "url": url, "headers": dict(signed)}
 
 
 @contextmanager

@@ -52,6 +52,11 @@ def _family(cls: Refusal) -> Iterator[Refusal]:
         yield from _family(child)
 
 
+def error_of(refused: Collection[Refusal]) -> Json:
+    """Describe the object by which one of several answers tells of one of these errors."""
+    return strict({"error": _any_of(ERROR, sorted(refused, key=lambda error: error.reason))})
+
+
 def _refusal(status: int, errors: list[Refusal]) -> Json:
     return {
         "description": f"{HTTPStatus(status).phrase}: {', '.join(error.reason for error in errors)}",

@@ -36,10 +36,20 @@ def render(error: VestryError, request: web.BaseRequest) -> web.Response:
     )
 
 
-def _facts(error: VestryError, request: web.BaseRequest) -> dict[str, Any]:
+def error_object(error: VestryError) -> dict[str, Any]:
+    """Return `{"error": {…}}` about `error`, for an answer that tells of several."""
+    return {"error": _vestauth(_said(error))}
+
+
+def _said(error: VestryError) -> dict[str, Any]:
     facts: dict[str, Any] = {"status": error.status, "message": str(error), "reason": error.reason}
     if error.outcome is not None:
         facts["outcome"] = error.outcome
+    return facts
+
+
+def _facts(error: VestryError, request: web.BaseRequest) -> dict[str, Any]:
+    facts = _said(error)
     if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         facts["message"] = error.text
         if OBSERVED in request:

@@ -63,9 +63,10 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in; where they break a body, tell whoever reads it, who would otherwise wait for the rest."""
-        before = self._request_count
+        before, is_body = self._request_count, self._takes_a_body
         super().data_received(data)
-        self._limit_head(0 if self._request_count > before else len(data))
+        # What ends a body is no part of a head: it may be longer than any head.
+        self._limit_head(0 if is_body or self._request_count > before else len(data))
         request = self._current_request
         if request is None or not self._messages or request.content.is_eof():
             return

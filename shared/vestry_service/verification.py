@@ -1,9 +1,10 @@
 """The order of things when somebody asks which agent signed a request.
 
-Both services ask: the verifier for a tool, the registrar for itself. They differ in where a key is found (`Keys`).
+Both services ask: the verifier for a tool, the registrar for itself. They differ in where a key is found (`Keys`) and
+in what they accept (`Terms`).
 
 1. Read the signatures and judge each by itself: form, coverage, time (pure).
-2. Reduce the agent it names to one of ours (pure). Nobody else is believed, and nobody else is contacted.
+2. Reduce the agent it names to one spelling (`trust`, pure). Nobody else is believed, and nobody else is contacted.
 3. Find the key (I/O, where it is not at hand).
 4. Prove the signature and compare the body (pure).
 5. Only then, in one round trip: spend the nonces of all that verified, and read what their keys stand for now.
@@ -11,8 +12,12 @@ Both services ask: the verifier for a tool, the registrar for itself. They diffe
 
 Nothing before 5 is remembered, so nobody can use up another's nonces; nothing after 5 can fail for a reason that the
 caller could have been told before its nonce was gone, save the stores themselves.
+
+Many questions at once go the same way, each for itself up to 4; step 5 is one round trip for all of them, in their
+order, so that of two copies of one request the later is the replay.
 """
 
+import asyncio
 import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
@@ -21,9 +26,9 @@ from vestry_service.live_records import LiveRecord
 from vestry_service.replay import Answer, ReplayStore
 from vestry_service.replay import Claim as Use
 from vestry_service.standing import require_standing
+from vestry_service.trust import Signer, Trust
 from vestry_service.uses import use_of
 from vestry_signatures import Claim, Policy, Proof, PublicKey, Request, claims, prove, strictest
-from vestry_signatures.agent_url import AgentUrls
 from vestry_signatures.errors import (
     ReplayedNonce,
     ReplayStoreUnavailable,
@@ -34,16 +39,18 @@ from vestry_signatures.errors import (
 )
 
 THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+TOGETHER: Final = 16
+"""Questions of many that are judged before whoever else waits has a turn: about a millisecond's work."""
 
 
 class Keys(Protocol):
-    """Where the keys of our own agents are found."""
+    """Where the keys of those who sign are found."""
 
-    async def find(self, uid: str, kid: str) -> PublicKey:
+    async def find(self, signer: Signer, kid: str) -> PublicKey:
         """Find a key that an agent has or had. Raises UnknownKey, or an Undecided where it cannot be told."""
         ...
 
-    async def ask(self, uid: str, kid: str) -> object:
+    async def ask(self, signer: Signer, kid: str) -> object:
         """Have the live record of a pair that is proven written as it is now. Raises as `find` does."""
         ...
 
@@ -62,37 +69,92 @@ class Question(NamedTuple):
     digest_asserted: bool = False
 
 
-class Verified(NamedTuple):
-    """Who signed: the agent's uid and the proof."""
+class Terms(NamedTuple):
+    """What is accepted of a question: what a signature must satisfy, and who may be believed."""
 
-    uid: str
+    policy: Policy
+    trust: Trust
+
+
+class Verified(NamedTuple):
+    """Who signed, and the proof."""
+
+    signer: Signer
     proof: Proof
+
+    @property
+    def uid(self) -> str:
+        """The signer's uid."""
+        return self.signer.uid
 
 
 class Verification:
     """Answers questions. One for each process."""
 
-    def __init__(self, policy: Policy, agents: AgentUrls, keys: Keys, store: ReplayStore) -> None:
-        self._policy = policy
-        self._agents = agents
+    def __init__(self, keys: Keys, store: ReplayStore) -> None:
         self._keys = keys
         self._store = store
 
-    async def verify(self, question: Question, now: int) -> Verified:
+    async def verify(self, question: Question, terms: Terms, now: int) -> Verified:
         """Tell who signed a request, once.
 
         Args:
             question: what was received.
+            terms: what is accepted.
             now: seconds since the epoch.
 
         Raises:
             VestryError: nobody can be named; the reason says why.
         """
-        found = await self.prove(question, now)
+        found = await self.prove(question, terms, now)
         await self.spend(found, now)
         return best(found)
 
-    async def prove(self, question: Question, now: int) -> list[Verified]:
+    async def verify_all(
+        self, questions: Sequence[Question], terms: Terms, now: int
+    ) -> list[Verified | VestryError]:
+        """Tell of each of many requests, in their order, who signed it or why nobody can be named.
+
+        What one question is refused for changes nothing for the others. Arguments as for `verify`.
+        """
+        proven = await self._prove_all(questions, terms, now)
+        uses = [use_of(each.proof) for found in proven if isinstance(found, list) for each in found]
+        try:
+            answers = iter(await self._store.spend(uses, now) if uses else [])  # (5)
+        except ReplayStoreUnavailable as error:
+            return [found if isinstance(found, VestryError) else error for found in proven]
+        dealt = [[] if isinstance(found, VestryError) else [next(answers) for _ in found] for found in proven]
+        return await asyncio.gather(*map(self._settle, proven, dealt, [now] * len(proven)))
+
+    async def _prove_all(
+        self, questions: Sequence[Question], terms: Terms, now: int
+    ) -> list[list[Verified] | VestryError]:
+        proven: list[list[Verified] | VestryError] = []
+        for start in range(0, len(questions), TOGETHER):
+            some = questions[start : start + TOGETHER]
+            proven += await asyncio.gather(*(self._proven_or_not(each, terms, now) for each in some))
+        return proven
+
+    async def _proven_or_not(
+        self, question: Question, terms: Terms, now: int
+    ) -> list[Verified] | VestryError:
+        try:
+            return await self.prove(question, terms, now)
+        except VestryError as error:
+            return error
+
+    async def _settle(
+        self, found: list[Verified] | VestryError, answers: Sequence[Answer], now: int
+    ) -> Verified | VestryError:
+        if isinstance(found, VestryError):
+            return found
+        try:
+            await self._require_counting(found, answers, now)
+        except VestryError as error:
+            return error
+        return best(found)
+
+    async def prove(self, question: Question, terms: Terms, now: int) -> list[Verified]:
         """Find who signed a request, at least one (1 to 4). It may have been used before, and a key be out of use.
 
         Raises:
@@ -100,9 +162,9 @@ class Verification:
         """
         found: list[Verified] = []
         errors: list[VestryError] = []
-        for claimed in claims(question.request, self._policy, now):  # (1)
+        for claimed in claims(question.request, terms.policy, now):  # (1)
             try:
-                found.append(await self._prove(claimed, question))
+                found.append(await self._prove(claimed, question, terms.trust))
             except ReplayStoreUnavailable:
                 raise  # nothing can be spent, so nothing can pass: a second signature would only wait as long again
             except (SignatureError, Undecided) as error:
@@ -111,20 +173,18 @@ class Verification:
             raise errors[0]
         return found
 
-    async def _prove(self, claimed: Claim | SignatureError, question: Question) -> Verified:
+    async def _prove(self, claimed: Claim | SignatureError, question: Question, trust: Trust) -> Verified:
         if isinstance(claimed, SignatureError):
             raise claimed
-        if claimed.agent is None:
-            raise UnknownKey
-        uid = self._agents.uid_of(claimed.agent)  # (2)
+        signer = trust.signer_of(claimed)  # (2)
         # A keyid of another form is no key of ours, and must not become a part of a URL's path or of a store's key.
         if not THUMBPRINT.fullmatch(claimed.keyid):
             raise UnknownKey
-        key = await self._keys.find(uid, claimed.keyid)  # (3)
+        key = await self._keys.find(signer, claimed.keyid)  # (3)
         proof = prove(  # (4)
             claimed, question.request, key, question.body, digest_asserted=question.digest_asserted
         )
-        return Verified(uid, proof)
+        return Verified(signer, proof)
 
     async def spend(self, found: Sequence[Verified], now: int, beside: Sequence[Proof] = ()) -> None:
         """Count every signature once, and ask whether the keys still stand (5, 6).
@@ -139,23 +199,26 @@ class Verification:
         """
         uses = [use_of(each.proof) for each in found]
         answers = await self._store.spend([*uses, *map(use_of, beside)], now)  # (5)
-        for answer in answers:
-            if not answer.fresh:
-                raise ReplayedNonce
-        for each, use, answer in zip(found, uses, answers, strict=False):
-            await self._require_standing(each, use, answer, now)
+        await self._require_counting(found, answers, now)
         if not all(answer.remembered for answer in answers[len(uses) :]):
             raise ReplayStoreUnavailable
 
-    async def _require_standing(self, each: Verified, use: Use, answer: Answer, now: int) -> None:
-        record = answer.record
-        if record is None:
+    async def _require_counting(self, found: Sequence[Verified], answers: Sequence[Answer], now: int) -> None:
+        """Refuse unless every answer says fresh, and those about `found` (the first) that their keys stand (6)."""
+        for answer in answers:
+            if not answer.fresh:
+                raise ReplayedNonce
+        for each, answer in zip(found, answers, strict=False):
+            await self._require_standing(each, answer, now)
+
+    async def _require_standing(self, each: Verified, answer: Answer, now: int) -> None:
+        if answer.record is None:
             # The record has expired or was lost. What the registrar answers may have been read before this
             # request came, for questions are shared; what it has written by then is newer than that.
-            await self._keys.ask(each.uid, use.kid)
+            use: Use = use_of(each.proof)
+            await self._keys.ask(each.signer, use.kid)
             [answer] = await self._store.recheck([use])
-            record = answer.record
-        _require(record, answer.remembered, each.uid, now)
+        _require(answer.record, answer.remembered, each.uid, now)
 
 
 def best(found: Sequence[Verified]) -> Verified:

@@ -9,7 +9,7 @@ import pytest
 
 import signer
 from bare_client import Answer
-from services import BASE, TOOL, Agent, Services, jwk_body
+from services import BASE, TOOL, Agent, Services, asked, jwk_body
 from signer import both, now
 from vestry_service.live_records import nonce_key
 from vestry_service.replay import nonce_digest
@@ -46,6 +46,27 @@ async def test_replay_for_another_request_of_the_same_host(services: Services) -
     assert (await services.verify(headers)).status == 200
     answer = await services.verify(headers, "POST", "https://tool.example/pay?to=me", body=b"everything")
     assert answer.verdict == REPLAYED
+
+
+async def test_replay_within_a_batch(services: Services) -> None:
+    """Of copies in one batch, or in two at the same moment, one passes; a batch is no way around /verify either."""
+    agent, other = await services.agent(), await services.agent()
+
+    def outcomes(answer: Answer) -> list[str]:
+        return [
+            each["error"]["reason"] if "error" in each else each["uid"] for each in answer.json["results"]
+        ]
+
+    copied = asked(agent.sign())
+    batch = [copied, asked(other.sign()), copied, copied]
+    assert outcomes(await services.ask_many(batch)) == [agent.uid, other.uid, *["REPLAYED_NONCE"] * 2]
+    assert (await services.ask(copied)).verdict == REPLAYED
+    assert set(outcomes(await services.ask_many(batch))) == {"REPLAYED_NONCE"}
+
+    copied = asked(agent.sign())
+    answers = await asyncio.gather(*(services.ask_many([copied] * 8, one) for one in services.verifiers * 2))
+    assert Counter(uid for answer in answers for uid in outcomes(answer))[agent.uid] <= 1
+    assert (await services.ask(copied)).verdict == REPLAYED
 
 
 @pytest.mark.parametrize("strict", [False, True])

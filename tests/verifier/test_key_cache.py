@@ -8,12 +8,16 @@ import pytest
 from vestry_service.live_records import LiveRecord, record_key
 from vestry_service.metrics import Metrics
 from vestry_service.replay_memory import MemoryReplayStore, MemoryServer
+from vestry_service.trust import OwnAgents
 from vestry_signatures import PrivateKey, generate
+from vestry_signatures.agent_url import AgentUrls
 from vestry_signatures.errors import DirectoryUnreachable, ReplayStoreUnavailable, UnknownKey
 from vestry_verifier.key_cache import UNKNOWN_FOR, KeyCache
 
 UID = "agent-" + "1" * 24
 OTHER = "agent-" + "2" * 24
+AGENTS = OwnAgents(AgentUrls("https", "agents.example"))
+ONE, TWO = AGENTS.signer(UID), AGENTS.signer(OTHER)
 
 
 def record_of(key: PrivateKey, uid: str = UID, state: str = "active") -> LiveRecord:
@@ -76,7 +80,7 @@ async def test_record_path(world: World, key: PrivateKey) -> None:
     """A key on record is taken from there: the registrar is not asked, and next time nobody is."""
     world.publish(record_of(key))
     for _ in range(3):
-        found = await world.cache.find(UID, key.public.kid)
+        found = await world.cache.find(ONE, key.public.kid)
         assert (found.kid, found.jwk) == (key.public.kid, key.public.jwk)
     assert world.registrar.asked == []
     assert world.events() == {"record": 1, "hit": 2}
@@ -85,14 +89,14 @@ async def test_record_path(world: World, key: PrivateKey) -> None:
 async def test_record_of_a_revoked_key(world: World, key: PrivateKey) -> None:
     """A key out of use is found too, so that its holder can be told what it is: revoked."""
     world.publish(record_of(key, state="revoked"))
-    assert (await world.cache.find(UID, key.public.kid)).kid == key.public.kid
+    assert (await world.cache.find(ONE, key.public.kid)).kid == key.public.kid
 
 
 async def test_question_path(world: World, key: PrivateKey) -> None:
     """A key without a record is asked for once and kept."""
     world.registrar.known[UID, key.public.kid] = record_of(key)
     for _ in range(2):
-        assert (await world.cache.find(UID, key.public.kid)).kid == key.public.kid
+        assert (await world.cache.find(ONE, key.public.kid)).kid == key.public.kid
     assert world.registrar.asked == [(UID, key.public.kid)]
     assert world.events() == {"asked": 1, "hit": 1}
 
@@ -101,22 +105,22 @@ async def test_record_of_another_agent(world: World, key: PrivateKey) -> None:
     """A kid belongs to one agent for ever: under another name it is unknown, and nobody is asked."""
     world.publish(record_of(key, OTHER))
     with pytest.raises(UnknownKey):
-        await world.cache.find(UID, key.public.kid)
+        await world.cache.find(ONE, key.public.kid)
     assert world.registrar.asked == []
-    assert (await world.cache.find(OTHER, key.public.kid)).kid == key.public.kid
+    assert (await world.cache.find(TWO, key.public.kid)).kid == key.public.kid
     with pytest.raises(UnknownKey):
-        await world.cache.find(UID, key.public.kid)
+        await world.cache.find(ONE, key.public.kid)
 
 
 async def test_negative_second(world: World, key: PrivateKey) -> None:
     """A kid the registrar does not know is not asked for again within a second, and is after it."""
     for _ in range(5):
         with pytest.raises(UnknownKey):
-            await world.cache.find(UID, key.public.kid)
+            await world.cache.find(ONE, key.public.kid)
     assert len(world.registrar.asked) == 1
     world.now += UNKNOWN_FOR
     world.registrar.known[UID, key.public.kid] = record_of(key)
-    assert (await world.cache.find(UID, key.public.kid)).kid == key.public.kid
+    assert (await world.cache.find(ONE, key.public.kid)).kid == key.public.kid
     assert len(world.registrar.asked) == 2
     assert world.events() == {"asked": 2, "unknown": 5}
 
@@ -124,17 +128,17 @@ async def test_negative_second(world: World, key: PrivateKey) -> None:
 async def test_record_outweighs_the_negative_second(world: World, key: PrivateKey) -> None:
     """What is on record now counts, though it was unknown a moment ago: a rotated-in key works at once."""
     with pytest.raises(UnknownKey):
-        await world.cache.find(UID, key.public.kid)
+        await world.cache.find(ONE, key.public.kid)
     world.publish(record_of(key))
-    assert (await world.cache.find(UID, key.public.kid)).kid == key.public.kid
+    assert (await world.cache.find(ONE, key.public.kid)).kid == key.public.kid
 
 
 async def test_negative_second_of_another_pair(world: World, key: PrivateKey) -> None:
     """That a kid is unknown under one name says nothing about another name."""
     world.registrar.known[UID, key.public.kid] = record_of(key)
     with pytest.raises(UnknownKey):
-        await world.cache.find(OTHER, key.public.kid)
-    assert (await world.cache.find(UID, key.public.kid)).kid == key.public.kid
+        await world.cache.find(TWO, key.public.kid)
+    assert (await world.cache.find(ONE, key.public.kid)).kid == key.public.kid
 
 
 async def test_registrar_away_is_not_remembered(world: World, key: PrivateKey) -> None:
@@ -142,20 +146,20 @@ async def test_registrar_away_is_not_remembered(world: World, key: PrivateKey) -
     world.registrar.away = True
     for _ in range(2):
         with pytest.raises(DirectoryUnreachable):
-            await world.cache.find(UID, key.public.kid)
+            await world.cache.find(ONE, key.public.kid)
     world.registrar.away = False
     world.registrar.known[UID, key.public.kid] = record_of(key)
-    assert (await world.cache.find(UID, key.public.kid)).kid == key.public.kid
+    assert (await world.cache.find(ONE, key.public.kid)).kid == key.public.kid
 
 
 async def test_store_away(world: World, key: PrivateKey) -> None:
     """A key that is not at hand cannot be found without the store; one that is can."""
     world.publish(record_of(key))
-    await world.cache.find(UID, key.public.kid)
+    await world.cache.find(ONE, key.public.kid)
     world.server.fail()
-    assert (await world.cache.find(UID, key.public.kid)).kid == key.public.kid
+    assert (await world.cache.find(ONE, key.public.kid)).kid == key.public.kid
     with pytest.raises(ReplayStoreUnavailable):
-        await world.cache.find(UID, generate().public.kid)
+        await world.cache.find(ONE, generate().public.kid)
     assert world.registrar.asked == []
 
 
@@ -165,35 +169,35 @@ async def test_bounded_and_least_recently_used_goes_first(world: World) -> None:
     for each in keys:
         world.publish(record_of(each))
     for each in keys[:3]:
-        await world.cache.find(UID, each.public.kid)
-    await world.cache.find(UID, keys[0].public.kid)
-    await world.cache.find(UID, keys[3].public.kid)  # puts keys[1] out
+        await world.cache.find(ONE, each.public.kid)
+    await world.cache.find(ONE, keys[0].public.kid)
+    await world.cache.find(ONE, keys[3].public.kid)  # puts keys[1] out
     for each in keys:
         world.forget_record(each)
     for each in (keys[0], keys[2], keys[3]):
-        assert (await world.cache.find(UID, each.public.kid)).kid == each.public.kid
+        assert (await world.cache.find(ONE, each.public.kid)).kid == each.public.kid
     assert world.registrar.asked == []
     with pytest.raises(UnknownKey):
-        await world.cache.find(UID, keys[1].public.kid)
+        await world.cache.find(ONE, keys[1].public.kid)
 
 
 async def test_unknown_kids_are_bounded_too(world: World) -> None:
     """A flood of unknown kids does not grow the memory of them beyond its bound."""
     for _ in range(50):
         with pytest.raises(UnknownKey):
-            await world.cache.find(UID, generate().public.kid)
+            await world.cache.find(ONE, generate().public.kid)
     assert len(world.cache._unknown) <= 3
 
 
 async def test_flood_of_unknown_kids_puts_no_known_key_out(world: World, key: PrivateKey) -> None:
     """What strangers ask for takes no place from the keys that are known."""
     world.publish(record_of(key))
-    await world.cache.find(UID, key.public.kid)
+    await world.cache.find(ONE, key.public.kid)
     for _ in range(10):
         with pytest.raises(UnknownKey):
-            await world.cache.find(UID, generate().public.kid)
+            await world.cache.find(ONE, generate().public.kid)
     world.forget_record(key)
-    assert (await world.cache.find(UID, key.public.kid)).kid == key.public.kid
+    assert (await world.cache.find(ONE, key.public.kid)).kid == key.public.kid
 
 
 @pytest.mark.parametrize(
@@ -212,13 +216,13 @@ async def test_record_that_is_no_key_or_another_one(
     world.publish(spoil(record_of(key)))
     for _ in range(2):
         with pytest.raises(DirectoryUnreachable):
-            await world.cache.find(UID, key.public.kid)
+            await world.cache.find(ONE, key.public.kid)
     world.publish(record_of(key))
-    assert (await world.cache.find(UID, key.public.kid)).kid == key.public.kid
+    assert (await world.cache.find(ONE, key.public.kid)).kid == key.public.kid
 
 
 async def test_record_that_cannot_be_read(world: World, key: PrivateKey) -> None:
     """A record that is no record counts as missing: the registrar is asked, and writes it anew."""
     world.server.put(record_key(key.public.kid), b"garbage")
     world.registrar.known[UID, key.public.kid] = record_of(key)
-    assert (await world.cache.find(UID, key.public.kid)).kid == key.public.kid
+    assert (await world.cache.find(ONE, key.public.kid)).kid == key.public.kid

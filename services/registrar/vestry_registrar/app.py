@@ -36,7 +36,8 @@ from vestry_service.redis import connect, require_noeviction
 from vestry_service.replay import ReplayStore
 from vestry_service.replay_redis import RedisReplayStore
 from vestry_service.start import VERSION
-from vestry_service.verification import Verification
+from vestry_service.trust import OwnAgents
+from vestry_service.verification import Terms, Verification
 from vestry_signatures.agent_url import WELL_KNOWN_PATH, AgentUrls
 
 
@@ -106,14 +107,15 @@ def _public_app(
 ) -> web.Application:
     agents = AgentUrls(settings.scheme, settings.base_authority)
     policy = policy_of(settings)
-    verification = Verification(policy, agents, StoredKeys(pool, publisher), store)
+    verification = Verification(StoredKeys(pool, publisher), store)
     rules = ChangeRules(
         policy,
         agents,
         proof_required=settings.key_proof == "required",
         binding_required=settings.body_binding == "required",
     )
-    proofs = Proofs(settings.scheme, policy, verification, store, rules, clock)
+    terms = Terms(policy, OwnAgents(agents))
+    proofs = Proofs(settings.scheme, terms, verification, store, rules, clock)
     hosts = Hosts(settings.scheme, settings.base_authority, settings.allowed_authorities, agents)
     app = make_app(
         logger, metrics, trusted_proxies=settings.trusted_proxies, guard=hosts.guard, body_limit=MAX_BODY

@@ -30,9 +30,10 @@ from vestry_service.observed import OBSERVED
 from vestry_service.postgres import Pool
 from vestry_service.replay import ReplayStore
 from vestry_service.requests import read_body
+from vestry_service.trust import Signer
 from vestry_service.uses import use_of
-from vestry_service.verification import Question, Verification, best
-from vestry_signatures import Policy, Proof, PublicKey, Request, prove, public_key, registration_claim
+from vestry_service.verification import Question, Terms, Verification, best
+from vestry_signatures import Proof, PublicKey, Request, prove, public_key, registration_claim
 from vestry_signatures.errors import (
     ReplayedNonce,
     ReplayStoreUnavailable,
@@ -50,8 +51,9 @@ class StoredKeys:
         self._pool = pool
         self._publisher = publisher
 
-    async def find(self, uid: str, kid: str) -> PublicKey:
+    async def find(self, signer: Signer, kid: str) -> PublicKey:
         """Find a key of an agent, in use or not. Raises UnknownKey, DatabaseUnavailable."""
+        uid = signer.uid
         pair = await find_pair(self._pool, uid, kid)
         if pair is None:
             raise UnknownKey
@@ -60,9 +62,9 @@ class StoredKeys:
             await self._publisher.answer(uid, kid)
         return public_key(pair.jwk)
 
-    async def ask(self, uid: str, kid: str) -> None:
+    async def ask(self, signer: Signer, kid: str) -> None:
         """Have the live record of a pair written. Raises UnknownKey, DatabaseUnavailable."""
-        if await self._publisher.answer(uid, kid) is None:
+        if await self._publisher.answer(signer.uid, kid) is None:
             raise UnknownKey
 
 
@@ -93,15 +95,15 @@ class Proofs:
     def __init__(
         self,
         scheme: str,
-        policy: Policy,
+        terms: Terms,
         verification: Verification,
         store: ReplayStore,
         rules: ChangeRules,
         clock: Callable[[], float],
     ) -> None:
-        """Take what signatures must satisfy, where they are spent, and a clock in seconds since the epoch."""
+        """Take what is accepted, where signatures are spent, and a clock in seconds since the epoch."""
         self._scheme = scheme
-        self._policy = policy
+        self._terms = terms
         self._verification = verification
         self._store = store
         self._rules = rules
@@ -119,8 +121,9 @@ class Proofs:
             VestryError: it is none, or shows too little, and why.
         """
         signed, now = self._signed(request), self.now
-        found = await self._verification.prove(Question(signed, body), now)
-        uid, proof = verified = best(found)
+        found = await self._verification.prove(Question(signed, body), self._terms, now)
+        verified = best(found)
+        uid, proof = verified.uid, verified.proof
         word = None if change is None else self._rules.check(signed, body, verified, change, now)
         await self._verification.spend(found, now, [] if word is None else [word])
         seen = request[OBSERVED]
@@ -135,7 +138,7 @@ class Proofs:
         """
         signed, now = self._signed(request), self.now
         offer = read_offer(jwk_in(facts_in(body)), now)  # (1)
-        claimed = registration_claim(signed, self._policy, now)  # (2)
+        claimed = registration_claim(signed, self._terms.policy, now)  # (2)
         proof = prove(claimed, signed, offer.key, body)  # (3)
         [answer] = await self._store.spend([use_of(proof)], now)  # (4)
         if not answer.fresh:

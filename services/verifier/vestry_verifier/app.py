@@ -16,13 +16,18 @@ from vestry_service.metrics import Metrics
 from vestry_service.policy import policy_of
 from vestry_service.redis import connect, require_noeviction
 from vestry_service.replay_redis import RedisReplayStore
+from vestry_service.trust import OwnAgents
 from vestry_service.verification import Verification
 from vestry_signatures.agent_url import AgentUrls
-from vestry_verifier.handlers.verify import MAX_BODY, verify_handler
+from vestry_verifier.handlers.batch import MAX_BODY, batch_handler
+from vestry_verifier.handlers.verify import verify_handler
+from vestry_verifier.judge import Judge
 from vestry_verifier.key_cache import KeyCache
 from vestry_verifier.openapi import internal_document, public_document
 from vestry_verifier.registrar import open_registrar
 from vestry_verifier.settings import VerifierSettings
+from vestry_verifier.tool_policy import ToolPolicy
+from vestry_verifier.tools import Tools
 
 
 class Verifier(NamedTuple):
@@ -56,9 +61,11 @@ async def open_verifier(
         health.add("registrar", registrar.alive, required=False)
         agents = AgentUrls(settings.scheme, settings.base_authority)
         keys = KeyCache(store, registrar, metrics, monotonic)
-        verification = Verification(policy_of(settings), agents, keys, store)
+        judge = Judge(Verification(keys, store), OwnAgents(agents), metrics, clock)
+        tools = Tools(ToolPolicy("default", policy_of(settings)))
         public = make_app(logger, metrics, trusted_proxies=settings.trusted_proxies, body_limit=MAX_BODY)
-        public.router.add_post("/verify", verify_handler(verification, agents, metrics, clock))
+        public.router.add_post("/verify", verify_handler(judge, tools))
+        public.router.add_post("/verify/batch", batch_handler(judge, tools, logger))
         public.add_routes(health.routes())
         public.router.add_get(openapi.PATH, openapi.document_handler(public_document()))
         internal = internal_app(logger, metrics, health)

@@ -16,6 +16,7 @@ from typing import Final
 from vestry_service.live_records import LiveRecord
 from vestry_service.metrics import Metrics
 from vestry_service.replay import ReplayStore
+from vestry_service.trust import Signer
 from vestry_signatures.errors import DirectoryUnreachable, KeyRefused, UnknownKey
 from vestry_signatures.keys import PublicKey, public_key
 from vestry_verifier.registrar import Registrar
@@ -48,7 +49,7 @@ class KeyCache:
             events.labels(event) for event in ("hit", "record", "asked", "unknown")
         )
 
-    async def find(self, uid: str, kid: str) -> PublicKey:
+    async def find(self, signer: Signer, kid: str) -> PublicKey:
         """Find the key of an agent.
 
         Raises:
@@ -56,13 +57,13 @@ class KeyCache:
             DirectoryUnreachable: the registrar does not answer.
             ReplayStoreUnavailable: Redis does not answer.
         """
-        pair = uid, kid
+        pair = signer.uid, kid
         key = self._keys.get(pair)
         if key is not None:  # (1)
             self._keys.move_to_end(pair)
             self._hit.inc()
             return key
-        return self._keep(pair, await self._fetch(uid, kid))
+        return self._keep(pair, await self._fetch(signer.uid, kid))
 
     async def _fetch(self, uid: str, kid: str) -> LiveRecord:
         record = await self._store.look(kid)  # (2)
@@ -73,9 +74,9 @@ class KeyCache:
             return record
         return await self._ask(uid, kid, proven=False)
 
-    async def ask(self, uid: str, kid: str) -> LiveRecord:
+    async def ask(self, signer: Signer, kid: str) -> LiveRecord:
         """Have the registrar write the live record of a pair that is proven (3). Raises as `find` does."""
-        return await self._ask(uid, kid, proven=True)
+        return await self._ask(signer.uid, kid, proven=True)
 
     async def _ask(self, uid: str, kid: str, *, proven: bool) -> LiveRecord:
         pair = uid, kid

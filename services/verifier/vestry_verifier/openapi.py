@@ -4,6 +4,7 @@ from typing import Final
 
 from vestry_service.errors import BodyTooLarge
 from vestry_service.openapi import document, operation
+from vestry_service.openapi_errors import Refusal, error_of
 from vestry_service.openapi_health import TAGS, health_paths, metrics_path
 from vestry_service.openapi_parts import Json, answer, one_of, schema_of, strict, text
 from vestry_service.openapi_signatures import (
@@ -14,7 +15,14 @@ from vestry_service.openapi_signatures import (
     SECOND,
     URL_OF_AGENT,
 )
-from vestry_signatures.errors import DirectoryUnreachable, InvalidUri, MissingHttpMethod, MissingUri
+from vestry_signatures.errors import (
+    DirectoryUnreachable,
+    InvalidUri,
+    MalformedRequest,
+    MissingHttpMethod,
+    MissingUri,
+)
+from vestry_verifier.handlers.batch import MAX_QUESTIONS
 
 CHECKS: Final = ("redis", "registrar")
 TAG: Final = "verification"
@@ -28,6 +36,11 @@ _VERIFY: Final = """
 Send at least the signature headers and whatever they cover, each value as a string or as a list of strings, one for
 each header line. A 401 is the answer for the tool's own caller. After a 503 the caller signs anew: the nonce may be
 spent.
+"""
+_BATCH: Final = f"""
+Up to {MAX_QUESTIONS} questions, judged in their order: each result is what `/verify` would have answered, with the
+refusal in place of the facts where there is one. One that is refused changes nothing for the others; of two copies of
+one request the later is the replay.
 """
 _LINES: Final[Json] = {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 _QUESTION: Final[Json] = {
@@ -77,12 +90,21 @@ _VERIFIED: Final[Json] = strict(
 )
 
 
+_REFUSED: Final[tuple[Refusal, ...]] = (
+    *AGENTS_SIGNATURE,
+    MissingHttpMethod,
+    MissingUri,
+    InvalidUri,
+    DirectoryUnreachable,
+)
+
+
 def public_document() -> Json:
     """Return the document of the public port."""
     return document(
         "vestry verifier",
         _DESCRIPTION.strip(),
-        {"/verify": {"post": _verify()}, **health_paths(CHECKS)},
+        {"/verify": {"post": _verify()}, "/verify/batch": {"post": _batch()}, **health_paths(CHECKS)},
         tags={TAG: "Which agent signed this?", **TAGS},
         schemas={**SCHEMAS, "Question": _QUESTION, "Verified": _VERIFIED},
     )
@@ -105,13 +127,33 @@ def _verify() -> Json:
         tag=TAG,
         description=_VERIFY.strip(),
         answers={200: answer("This agent signed it, now, for the first time.", schema_of("Verified"))},
-        refused=[
-            *AGENTS_SIGNATURE,
-            MissingHttpMethod,
-            MissingUri,
-            InvalidUri,
-            BodyTooLarge,
-            DirectoryUnreachable,
-        ],
+        refused=[*_REFUSED, BodyTooLarge],
         body=schema_of("Question"),
+    )
+
+
+def _batch() -> Json:
+    results = {
+        "type": "array",
+        "items": {"oneOf": [schema_of("Verified"), error_of([*_REFUSED, MalformedRequest])]},
+    }
+    return operation(
+        "verifyBatch",
+        "which agents signed these requests",
+        tag=TAG,
+        description=_BATCH.strip(),
+        answers={200: answer("One result a question, in their order.", strict({"results": results}))},
+        refused=[BodyTooLarge],
+        body={
+            "type": "object",
+            "properties": {
+                "requests": {
+                    "type": "array",
+                    "items": schema_of("Question"),
+                    "minItems": 1,
+                    "maxItems": MAX_QUESTIONS,
+                }
+            },
+            "required": ["requests"],
+        },
     )

@@ -1,0 +1,31 @@
+"""The verifier's own metrics."""
+
+from vestry_service.metrics import Metrics
+from vestry_signatures.errors import ReplayedNonce, ReplayStoreUnavailable, VestryError
+
+
+class Counted:
+    """Counts verdicts. Labels are reasons and profiles, never what a caller chose."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._observe = metrics.verify_duration.observe
+        self._passed = {
+            profile: metrics.verifications.labels("verified", "", profile)
+            for profile in ("vestauth", "web-bot-auth")
+        }
+        checks = metrics.replay_checks
+        self._fresh, self._replayed, self._away = map(checks.labels, ("fresh", "replayed", "unavailable"))
+
+    def verified(self, profile: str, seconds: float) -> None:
+        self._observe(seconds)
+        self._passed[profile].inc()
+        self._fresh.inc()
+
+    def refused(self, error: VestryError, seconds: float) -> None:
+        self._observe(seconds)
+        self._metrics.verifications.labels(error.outcome or "", error.reason, "").inc()
+        if isinstance(error, ReplayedNonce):
+            self._replayed.inc()
+        if isinstance(error, ReplayStoreUnavailable):
+            self._away.inc()

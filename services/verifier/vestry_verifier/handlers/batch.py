@@ -1,0 +1,70 @@
+"""`POST /verify/batch`: many requests in one call, each answered as `/verify` would have (wire contract, section 5).
+
+The answers stand in the order of the questions. What is wrong with one of them is said at its place, and changes
+nothing for the others; of two copies of one request the later is the replay. All of them travel to the store in one
+round trip. Single calls need not wait for a batch: it gives way every few questions.
+"""
+
+from collections.abc import Sequence
+from logging import INFO
+from typing import Any, Final
+
+import orjson
+from aiohttp import hdrs, web
+
+from vestry_service import problems
+from vestry_service.logging import Logger
+from vestry_service.observed import OBSERVED, Observed
+from vestry_service.requests import parse_json_object, read_body
+from vestry_signatures.errors import MalformedRequest, VestryError
+from vestry_verifier.handlers.verify import Handler
+from vestry_verifier.judge import Judge, Verdict
+from vestry_verifier.question import question_or_error
+from vestry_verifier.rendering import facts_of
+from vestry_verifier.tools import Tools
+
+MAX_QUESTIONS: Final = 256
+MAX_BODY: Final = 1024 * 1024
+"""Bytes: 4 KiB a question where there are as many as there may be."""
+
+
+def batch_handler(judge: Judge, tools: Tools, logger: Logger) -> Handler:
+    """Return the handler. Each question leaves a line of its own in the log, with its place in the batch."""
+
+    async def verify_batch(request: web.Request) -> web.Response:
+        tool = tools.of(request.headers.get(hdrs.AUTHORIZATION))
+        asked = _requests_in(parse_json_object(await read_body(request, MAX_BODY)))
+        verdicts = await judge.judge_all([question_or_error(each) for each in asked], tool)
+        _log(logger, request[OBSERVED].request_id, verdicts)
+        results = [_result(verdict) for verdict in verdicts]
+        return web.Response(body=orjson.dumps({"results": results}), content_type="application/json")
+
+    return verify_batch
+
+
+def _requests_in(body: dict[str, Any]) -> list[Any]:
+    asked = body.get("requests")
+    if not isinstance(asked, list) or not asked:
+        raise MalformedRequest('"requests" must be a list of questions as /verify takes them, at least one')
+    if len(asked) > MAX_QUESTIONS:
+        raise MalformedRequest(
+            f'"requests" may hold {MAX_QUESTIONS} questions at most: send the rest in another'
+        )
+    return asked
+
+
+def _result(verdict: Verdict) -> dict[str, Any]:
+    if isinstance(verdict.answer, VestryError):
+        return problems.error_object(verdict.answer)
+    return facts_of(verdict.answer)
+
+
+def _log(logger: Logger, request_id: str, verdicts: Sequence[Verdict]) -> None:
+    if not logger.is_enabled_for(INFO):
+        return
+    for place, verdict in enumerate(verdicts):
+        seen = Observed(request_id)
+        verdict.note(seen)
+        facts: dict[str, object] = {"request_id": request_id}
+        seen.add_to(facts)
+        logger.write(INFO, "judged", {**facts, "item": place})
