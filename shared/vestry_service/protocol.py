@@ -46,7 +46,7 @@ UNPARSED: Final = "unparsed"
 class Connection(web.RequestHandler):
     """One connection; only what is said outside of handlers differs from aiohttp's own."""
 
-    __slots__ = ("_head", "_our_logger", "_our_metrics")
+    __slots__ = ("_body", "_head", "_our_logger", "_our_metrics")
 
     def __init__(
         self, server: web.Server, *, our_logger: Logger, our_metrics: Metrics, **kwargs: Any
@@ -55,6 +55,7 @@ class Connection(web.RequestHandler):
         self._our_logger = our_logger
         self._our_metrics = our_metrics
         self._head = 0
+        self._body = EMPTY_PAYLOAD  # of the request that came last
 
     @property
     def is_idle(self) -> bool:
@@ -65,6 +66,8 @@ class Connection(web.RequestHandler):
         """Take bytes in; where they break a body, tell whoever reads it, who would otherwise wait for the rest."""
         before, is_body = self._request_count, self._takes_a_body
         super().data_received(data)
+        if self._request_count > before:
+            self._body = self._messages[-1][1]
         # What ends a body is no part of a head: it may be longer than any head.
         self._limit_head(0 if is_body or self._request_count > before else len(data))
         request = self._current_request
@@ -84,9 +87,7 @@ class Connection(web.RequestHandler):
 
     @property
     def _takes_a_body(self) -> bool:
-        if self._messages:
-            return not self._messages[-1][1].is_eof()
-        return self._current_request is not None and not self._current_request.content.is_eof()
+        return not self._body.is_eof()
 
     def handle_error(
         self,
