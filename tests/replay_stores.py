@@ -18,6 +18,7 @@ from vestry_registrar.live_store import LiveStore, RedisLiveStore
 from vestry_registrar.live_store_memory import MemoryLiveStore
 from vestry_service.live_records import LiveRecord
 from vestry_service.replay import Claim, ReplayStore, nonce_digest
+from vestry_service.replay_bound import Bound
 from vestry_service.replay_memory import MemoryReplayStore, MemoryServer
 from vestry_service.replay_redis import RedisReplayStore
 
@@ -113,10 +114,12 @@ def now() -> int:
     return int(time.time())
 
 
-def claim(kid: str = ALICE, nonce: str | None = None, created: int | None = None) -> Claim:
+def claim(
+    kid: str = ALICE, nonce: str | None = None, created: int | None = None, bound: Bound | None = None
+) -> Claim:
     """Claim a nonce, a new one unless told which, of a signature that lives for five minutes."""
     created = now() if created is None else created
-    return Claim(kid, nonce_digest(kid, nonce or f"nonce-{next(_nonces)}"), created + 300, created)
+    return Claim(kid, nonce_digest(kid, nonce or f"nonce-{next(_nonces)}"), created + 300, created, bound)
 
 
 def record(version: int = 1, kid: str = ALICE, state: str = "active") -> LiveRecord:

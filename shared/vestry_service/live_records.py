@@ -1,13 +1,13 @@
 """What the store knows of a key and of itself: live records, memory marks, and the names they have.
 
-Redis holds three kinds of keys (wire contract, section 7). `TT` is the first two characters of the kid;
-the braces make it a hash tag, so the three keys of one signature share a slot of a Redis Cluster while
-the fleet spreads over all of them.
+Redis holds four kinds of keys for it. `TT` is the first two characters of the kid; the braces make it a hash
+tag, so the keys of one signature share a slot of a Redis Cluster while the fleet spreads over all of them.
 
     n{TT} + 16 raw bytes   a spent nonce: `1`
     k{TT} + kid            the live record of a key: what Postgres says of it now
     g{TT}                  the memory mark: since when, on which server, and for how long after it ends every
                            signature is remembered
+    b{TT} + kid + book     how many unexpired nonces a key that is used much has (`replay_bound`)
 
 A live record is one line of ASCII with single blanks between its fields, the agent's version first, so that
 the registrar's script (which must refuse an older version) reads it without knowing the rest:
@@ -97,3 +97,8 @@ def record_key(kid: str) -> bytes:
 def mark_key(kid: str) -> bytes:
     """Name the key of the memory mark that counts for `kid`; a tag alone will do."""
     return f"g{{{kid[:2]}}}".encode()
+
+
+def book_key(kid: str, book: str) -> bytes:
+    """Name the key of a book of `kid`'s nonces (`replay_bound`). A kid has 43 characters, so no two names meet."""
+    return f"b{{{kid[:2]}}}{kid}{book}".encode()

@@ -7,6 +7,10 @@ one trip to the primary of Redis answers three questions at once (wire contract,
     GET k{TT}…                what does the kid stand for now?             -> Answer.record
     GET g{TT}                 would the store know, had it been spent?     -> Answer.remembered
 
+and where the claim has a bound, before all of them a fourth, without which the nonce is not spent (`replay_bound`):
+
+    GET b{TT}…                has the key room for another nonce?          -> Answer.wait
+
 The store remembers a nonce for as long as its signature could pass anywhere: until `expires`, plus the
 clock skew that a verifier allows after it, plus the same again for verifiers whose clocks differ.
 
@@ -21,6 +25,7 @@ what all processes share:
 
 How a caller reads an `Answer` (all of this is the caller's business, in this order):
 
+0. `wait` is not 0: the key has no room. Nothing was spent; `fresh` is False, so who does not look here refuses too.
 1. `fresh` is False, or `record` says revoked or suspended: definitive. Refuse, whatever else is said.
 2. `remembered` is False: this signature cannot be judged, since the nonces of its time may be gone.
    `ReplayStoreUnavailable`; the caller signs anew.
@@ -39,6 +44,7 @@ from math import ceil
 from typing import NamedTuple, Protocol
 
 from vestry_service.live_records import LiveRecord, Mark
+from vestry_service.replay_bound import Bound
 from vestry_signatures.errors import ReplayStoreUnavailable
 
 
@@ -49,12 +55,14 @@ class Claim(NamedTuple):
         kid: thumbprint of the key that signed.
         digest: 16 bytes, from `nonce_digest`, or from `base_digest` where there is no nonce.
         expires, created: the signature's own parameters, Unix seconds.
+        bound: how many unexpired nonces the key may have, or None for as many as it likes.
     """
 
     kid: str
     digest: bytes
     expires: int
     created: int
+    bound: Bound | None = None
 
 
 class Answer(NamedTuple):
@@ -65,11 +73,13 @@ class Answer(NamedTuple):
         record: the live record, None where the store has none that can be read.
         remembered: the memory mark is there, names the server that answered, and began strictly before
             the signature's `created`; and by the server's clock the nonce would still be there.
+        wait: 0, or where the key had no room and nothing was spent, the seconds until it has some.
     """
 
     fresh: bool
     record: LiveRecord | None
     remembered: bool
+    wait: int = 0
 
 
 class ReplayStore(Protocol):
@@ -131,7 +141,13 @@ def remembered_until(expires: int, clock_skew: int) -> int:
 
 
 def judge(
-    claim: Claim, fresh: bool, line: bytes | None, mark: bytes | None, run_id: str, clock_skew: int
+    claim: Claim,
+    fresh: bool,
+    line: bytes | None,
+    mark: bytes | None,
+    run_id: str,
+    clock_skew: int,
+    wait: int = 0,
 ) -> Answer:
     """Make an answer out of what the keys hold, the run id of the server that said so, and our clock skew.
 
@@ -146,7 +162,7 @@ def judge(
         raise ReplayStoreUnavailable(
             "CLOCK_SKEW is greater here than at the registrar: set the same in both, and sign anew"
         )
-    return Answer(fresh, read_record(claim.kid, line), remembered)
+    return Answer(fresh, read_record(claim.kid, line), remembered, wait)
 
 
 def read_record(kid: str, line: bytes | None) -> LiveRecord | None:

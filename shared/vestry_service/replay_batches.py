@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 from vestry_service.replay_link import TIMEOUT, Link, Script, Word
 from vestry_signatures.errors import ReplayStoreUnavailable
 
-LARGEST = 256 * 3
-"""Keys in one batch: 256 claims of three keys. Larger ones keep the server from everybody else for longer."""
+LARGEST = 256 * 4
+"""Keys in one batch: 256 claims of four keys. Larger ones keep the server from everybody else for longer."""
 
 
 class Part(NamedTuple):

@@ -6,10 +6,11 @@ use the names and formats of the real ones, and one contract test runs over both
 """
 
 from collections.abc import Callable, Sequence
-from math import inf
+from math import ceil, inf
 
-from vestry_service.live_records import LiveRecord, mark_key, nonce_key, record_key
+from vestry_service.live_records import LiveRecord, book_key, mark_key, nonce_key, record_key
 from vestry_service.replay import Answer, Claim, judge, nonce_life, read_mark, read_record, remembered_until
+from vestry_service.replay_bound import Book
 from vestry_signatures.errors import ReplayStoreUnavailable
 
 
@@ -92,7 +93,7 @@ class MemoryReplayStore:
 
     async def spend(self, claims: Sequence[Claim], now: int) -> list[Answer]:
         self._reach(claims)
-        return [self._answer(claim, self._spend(claim, now)) for claim in claims]
+        return [self._spend(claim, now) for claim in claims]
 
     async def recheck(self, claims: Sequence[Claim]) -> list[Answer]:
         self._reach(claims)
@@ -110,14 +111,25 @@ class MemoryReplayStore:
             raise ValueError("no claim to ask about")
         self._server.reach()
 
-    def _spend(self, claim: Claim, now: int) -> bool:
-        key = nonce_key(claim.kid, claim.digest)
-        return self._server.put_new(key, max(nonce_life(claim, now, self._clock_skew), self._left(claim)))
+    def _spend(self, claim: Claim, now: int) -> Answer:
+        server, key = self._server, nonce_key(claim.kid, claim.digest)
+        time, life = server.now(), max(nonce_life(claim, now, self._clock_skew), self._left(claim))
+        if claim.bound is None:
+            return self._answer(claim, server.put_new(key, life))
+        name = book_key(claim.kid, claim.bound.book)
+        book = Book.read(server.get(name), time)
+        if book.sum >= claim.bound.most:
+            return self._answer(claim, False, 0 if server.get(key) else ceil(min(book.ends) - time))
+        fresh, weight = server.put_new(key, life), claim.bound.draw()
+        if fresh and weight:
+            book.enter(weight, ceil(life), time)
+            server.put(name, book.write(), max(book.ends))
+        return self._answer(claim, fresh)
 
-    def _answer(self, claim: Claim, fresh: bool) -> Answer:
+    def _answer(self, claim: Claim, fresh: bool, wait: int = 0) -> Answer:
         line = self._server.get(record_key(claim.kid))
         mark = self._server.get(mark_key(claim.kid)) if self._left(claim) > 0 else None
-        return judge(claim, fresh, line, mark, self._server.run_id, self._clock_skew)
+        return judge(claim, fresh, line, mark, self._server.run_id, self._clock_skew, wait)
 
     def _left(self, claim: Claim) -> float:
         """Say for how many seconds more the nonce is remembered, by the server's clock and the mark."""

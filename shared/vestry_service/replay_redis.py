@@ -1,21 +1,22 @@
 """The replay store on one Redis or Valkey server (wire contract, section 7).
 
 One script serves every claim of a loop turn (`replay_batches` says how they come together, `replay_link` how
-the server is known). It runs as a whole or, told NOSCRIPT, not at all; it answers three values a claim:
+the server is known). It runs as a whole or, told NOSCRIPT, not at all; it answers four values a claim:
 
-    what SET n NX said (nothing when the nonce was there), the live record, the memory mark
+    what SET n NX said (nothing when the nonce was there or had no room), the live record, the memory mark,
+    the seconds until there is room (0 where there is)
 
 It runs by the server's own clock (`replay` says why): a nonce lives until the time that the mark's clock skew asks
 for, and never shorter than the process that spends it asks for; where that time is over there is no mark to show.
 
 A spent nonce costs at most 113 bytes of the server's memory (measured: 113 on Redis 7; on Valkey 9 it is 56 by
 MEMORY USAGE and 84 with its share of the tables). So 1,000 verifications a second of signatures that live 300 s,
-at the default clock skew, keep 420,000 nonces: 48 MB.
+at the default clock skew, keep 420,000 nonces: 48 MB. How the books are kept is said in `replay_bound`.
 """
 
 from collections.abc import Sequence
 
-from vestry_service.live_records import LiveRecord, mark_key, nonce_key, record_key
+from vestry_service.live_records import LiveRecord, book_key, mark_key, nonce_key, record_key
 from vestry_service.replay import Answer, Claim, judge, nonce_life, read_record
 from vestry_service.replay_batches import Batcher, Part
 from vestry_service.replay_link import Script
@@ -26,15 +27,56 @@ LINKS = 4
 SPEND_NOTHING = 0
 
 SPEND = Script("""
-local now = redis.call('TIME')[1]
+local now = tonumber(redis.call('TIME')[1])
+
+local function read_book(key) -- of replay_bound (1)
+  local ends, sum, first = {}, 0, nil
+  for stop, count in string.gmatch(redis.call('GET', key) or '', '(%d+):(%d+)') do
+    stop, count = tonumber(stop), tonumber(count)
+    if stop > now then
+      ends[stop], sum, first = count, sum + count, math.min(first or stop, stop)
+    end
+  end
+  return ends, sum, first
+end
+
+local function enter(key, ends, weight, life) -- (2)
+  local step = life <= 3600 and 60 or 1800
+  local stop = math.ceil((now + life) / step) * step
+  ends[stop] = (ends[stop] or 0) + weight
+  local line, last = {}, stop
+  for each, count in pairs(ends) do
+    line[#line + 1] = string.format('%.0f:%.0f', each, count)
+    last = math.max(last, each)
+  end
+  redis.call('SET', key, table.concat(line, ' '), 'EX', string.format('%.0f', last - now))
+end
+
+local function spend(nonce, book, life, most, weight)
+  local ends, sum, first
+  if most > 0 then
+    ends, sum, first = read_book(book)
+    if sum >= most then
+      return false, redis.call('GET', nonce) and 0 or first - now -- what is spent stays a replay
+    end
+  end
+  local fresh = redis.call('SET', nonce, 1, 'NX', 'EX', string.format('%.0f', life))
+  if fresh and weight > 0 then enter(book, ends, weight, life) end
+  return fresh, 0
+end
+
 local values = {}
-for i = 1, #ARGV / 2 do
-  local n, life, expires = 3 * i - 2, tonumber(ARGV[2 * i - 1]), ARGV[2 * i]
+for i = 1, #ARGV / 4 do
+  local n, life, expires = 4 * i - 3, tonumber(ARGV[4 * i - 3]), ARGV[4 * i - 2]
   local mark = redis.call('GET', KEYS[n + 2])
   local skew = mark and string.match(mark, ' (%d+)$')
   local left = skew and expires + 2 * skew + 1 - now or 0
-  values[n] = life == 0
-    or redis.call('SET', KEYS[n], 1, 'NX', 'EX', string.format('%.0f', math.max(life, left)))
+  if life == 0 then
+    values[n], values[n + 3] = true, 0
+  else
+    local most, weight = tonumber(ARGV[4 * i - 1]), tonumber(ARGV[4 * i])
+    values[n], values[n + 3] = spend(KEYS[n], KEYS[n + 3], math.max(life, left), most, weight)
+  end
   values[n + 1] = redis.call('GET', KEYS[n + 1])
   values[n + 2] = left > 0 and mark
 end
@@ -61,7 +103,8 @@ class RedisReplayStore:
 
     async def look(self, kid: str) -> LiveRecord | None:
         key = record_key(kid)
-        part = await self._batcher.submit([key, key, mark_key(kid)], [SPEND_NOTHING, 0])
+        mark = mark_key(kid)
+        part = await self._batcher.submit([key, key, mark, mark], [SPEND_NOTHING, 0, 0, 0])
         return read_record(kid, part.values[1])
 
     async def aclose(self) -> None:
@@ -72,14 +115,20 @@ class RedisReplayStore:
             raise ValueError("no claim to ask about")
         keys: list[bytes] = []
         args: list[int] = []
-        for (kid, digest, expires, _), life in zip(claims, lives, strict=True):
-            keys += (nonce_key(kid, digest), record_key(kid), mark_key(kid))
-            args += (life, expires)
+        for (kid, digest, expires, _, bound), life in zip(claims, lives, strict=True):
+            mark = mark_key(kid)
+            keys += (
+                nonce_key(kid, digest),
+                record_key(kid),
+                mark,
+                mark if bound is None else book_key(kid, bound.book),
+            )
+            args += (life, expires) + ((0, 0) if bound is None else (bound.most, bound.draw()))
         return self._judge_all(claims, await self._batcher.submit(keys, args))
 
     def _judge_all(self, claims: Sequence[Claim], part: Part) -> list[Answer]:
         values = iter(part.values)
         return [
-            judge(claim, spent is not None, line, mark, part.run_id, self._clock_skew)
-            for claim, spent, line, mark in zip(claims, values, values, values, strict=False)
+            judge(claim, spent is not None, line, mark, part.run_id, self._clock_skew, wait)
+            for claim, spent, line, mark, wait in zip(claims, values, values, values, values, strict=False)
         ]

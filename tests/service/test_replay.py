@@ -1,6 +1,7 @@
 """What every replay store promises: one contract, over the fake and over a real Valkey."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 
@@ -9,8 +10,9 @@ from redis import Redis
 
 from replay_stores import ALICE, BOB, CLOCK_SKEW, Stores, claim, fake_stores, now, real_stores, record
 from stores import ValkeyServer
-from vestry_service.live_records import Mark, mark_key, nonce_key, record_key
+from vestry_service.live_records import Mark, book_key, mark_key, nonce_key, record_key
 from vestry_service.replay import Claim, base_digest, nonce_digest
+from vestry_service.replay_bound import Bound
 from vestry_signatures.errors import ReplayStoreUnavailable
 
 
@@ -149,6 +151,69 @@ async def test_a_claim_that_may_be_forgotten_by_the_stores_own_clock(stores: Sto
     claims = [claim(created=ended + 30), claim(created=ended - 30)]
     assert [answer.remembered for answer in await stores.replay.spend(claims, ended)] == [True, False]
     assert [answer.remembered for answer in await stores.replay.recheck(claims)] == [True, False]
+
+
+async def spent(stores: Stores, *claims: Claim) -> list[tuple[bool, bool]]:
+    """Say of each claim whether it is fresh, and whether its key has no room."""
+    answers = [await stores.replay.spend([one], now()) for one in claims]
+    return [(answer.fresh, answer.wait > 0) for [answer] in answers]
+
+
+async def test_a_key_has_room_for_so_many_nonces(stores: Stores) -> None:
+    """One more is not spent, and told when there is room; a replay stays one; nobody else feels it."""
+    used = [claim(bound=Bound(3)) for _ in range(3)]
+    late = claim(bound=Bound(3))
+    assert await spent(stores, *used, late, used[0]) == [(True, False)] * 3 + [(False, True), (False, False)]
+    [answer] = await stores.replay.spend([claim(bound=Bound(3))], now())
+    assert 300 < answer.wait <= 300 + 2 * CLOCK_SKEW + 61
+    others = (claim(BOB, bound=Bound(3)), claim(bound=Bound(3, "a-tool")), claim(), late._replace(bound=None))
+    assert await spent(stores, *others) == [(True, False)] * 4
+
+
+async def test_many_at_once_find_no_more_room_than_there_is(stores: Stores) -> None:
+    """Forty claims of one turn share a room of ten, also where they travel as one."""
+    claims = [claim(bound=Bound(10)) for _ in range(40)]
+    answers = [
+        answer for [answer] in await asyncio.gather(*(stores.replay.spend([c], now()) for c in claims))
+    ]
+    answers += await stores.replay.spend([claim(bound=Bound(10)) for _ in range(5)], now())
+    assert sum(answer.fresh for answer in answers) == 10
+    assert sum(answer.wait > 0 for answer in answers) == 35
+
+
+async def test_recheck_needs_no_room(stores: Stores) -> None:
+    """What was spent already is judged also where its key has no room left."""
+    one = claim(bound=Bound(1))
+    await stores.replay.spend([one], now())
+    [answer] = await stores.replay.recheck([one])
+    assert (answer.fresh, answer.wait) == (True, 0)
+
+
+async def test_room_comes_back(stores: Stores) -> None:
+    """What has ended leaves the book; long and short lives are told apart, a replay enters nothing."""
+    key, time = book_key(ALICE, ""), now()
+    stores.server.put(key, f"{time - 1}:5 {time + 40}:1 {time + 7000}:2".encode())
+    short, long = claim(bound=Bound(5)), claim(bound=Bound(5), created=time + 7000)
+    assert await spent(stores, short, short, long) == [(True, False), (False, False), (True, False)]
+    counts = {
+        int(end) - time: int(n) for end, n in re.findall(rb"(\d+):(\d+)", stores.server.get(key) or b"")
+    }
+    assert sorted(counts.values()) == [1, 1, 1, 2]
+    assert (set(counts) & {40, 7000}, len(counts)) == ({40, 7000}, 4)
+    assert max(counts) - 1800 <= stores.server.life(key) <= max(counts)
+    [answer] = await stores.replay.spend([claim(bound=Bound(5))], now())
+    assert (answer.fresh, 0 < answer.wait <= 40) == (False, True)
+
+
+async def test_a_large_bound_is_kept_by_samples(stores: Stores) -> None:
+    """Of 100,000 only a part is entered, and counts for the rest."""
+    claims = [claim(bound=Bound(100_000)) for _ in range(2000)]
+    for start in range(0, 2000, 200):
+        await stores.replay.spend(claims[start : start + 200], now())
+    counts = re.findall(rb"\d+:(\d+)", stores.server.get(book_key(ALICE, "")) or b"")
+    total = sum(map(int, counts))
+    assert total % 97 == 0
+    assert 97 <= total <= 8000  # 2000 expected, 440 is one standard deviation
 
 
 async def test_flushed(fragile: Stores) -> None:

@@ -20,6 +20,7 @@ from stores import ValkeyServer
 from vestry.embedded import DataDir
 from vestry_service.live_records import Mark, nonce_key
 from vestry_service.replay import Claim
+from vestry_service.replay_bound import Bound
 from vestry_service.replay_link import Link
 from vestry_service.replay_redis import RedisReplayStore
 from vestry_signatures.errors import ReplayStoreUnavailable
@@ -231,12 +232,13 @@ async def test_without_info_nothing_passes(valkey: ValkeyServer) -> None:
 
 
 async def test_the_fewest_rights_suffice(valkey: ValkeyServer) -> None:
-    """The verifier's account needs six commands and three kinds of keys."""
-    rights = ("~n*", "~k*", "~g*", "+info", "+eval", "+evalsha", "+set", "+get", "+time")
+    """The verifier's account needs six commands and four kinds of keys."""
+    rights = ("~n*", "~k*", "~g*", "~b*", "+info", "+eval", "+evalsha", "+set", "+get", "+time")
     valkey.command("ACL", "SETUSER", "verifier", "on", ">secret", "resetkeys", "-@all", *rights)
     store = RedisReplayStore(f"unix://verifier:secret@{valkey.url.removeprefix('unix://')}", CLOCK_SKEW)
     try:
         assert await fresh(store, claim())
+        assert await fresh(store, claim(bound=Bound(1000)))
     finally:
         await store.aclose()
         valkey.command("ACL", "DELUSER", "verifier")
