@@ -1,9 +1,9 @@
 """How many unexpired nonces one key may have, so that no agent fills the store for all others.
 
 Whoever holds one valid key can sign as fast as it likes, and each signature leaves a nonce in Redis until nobody
-would accept the signature any more. So beside the nonces the store keeps, for each key that is used much, a *book*: when
-its nonces end, and how many of them. It is one line of text in the key `b{TT}kid`, with pairs of a time
-(Unix seconds) and a count:
+would accept the signature any more. So beside the nonces the store keeps, for each key that is used much, a *book*:
+when its nonces end, and how many of them. It is one line of text in the key `b{TT}kid`, with pairs of a time (Unix
+seconds) and a count:
 
     1795543200:512 1795543260:97
 
