@@ -68,5 +68,9 @@ class PatientStore:
         async with waiting():
             return await self._store.recheck(claims)
 
+    async def peek(self, claims: Sequence[Claim]) -> list[Answer]:
+        async with waiting():
+            return await self._store.peek(claims)
+
     async def aclose(self) -> None:
         await self._store.aclose()

@@ -101,6 +101,13 @@ class ReplayStore(Protocol):
         """Answer as `spend` does, spending nothing; `fresh` is True. Raises ValueError without a claim."""
         ...
 
+    async def peek(self, claims: Sequence[Claim]) -> list[Answer]:
+        """Answer what `spend` would, and change nothing: who only explains must not use a signature up.
+
+        Of two equal claims both are fresh, for neither is spent. Raises ValueError without a claim.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Let what is in flight finish, then hang up."""
         ...

@@ -99,6 +99,10 @@ class MemoryReplayStore:
         self._reach(claims)
         return [self._answer(claim, fresh=True) for claim in claims]
 
+    async def peek(self, claims: Sequence[Claim]) -> list[Answer]:
+        self._reach(claims)
+        return [self._peek(claim) for claim in claims]
+
     async def look(self, kid: str) -> LiveRecord | None:
         self._server.reach()
         return read_record(kid, self._server.get(record_key(kid)))
@@ -119,12 +123,23 @@ class MemoryReplayStore:
         name = book_key(claim.kid, claim.bound.book)
         book = Book.read(server.get(name), time)
         if book.sum >= claim.bound.most:
-            return self._answer(claim, False, 0 if server.get(key) else ceil(min(book.ends) - time))
+            return self._without_room(claim, book)
         fresh, weight = server.put_new(key, life), claim.bound.draw()
         if fresh and weight:
             book.enter(weight, ceil(life), time)
             server.put(name, book.write(), max(book.ends))
         return self._answer(claim, fresh)
+
+    def _peek(self, claim: Claim) -> Answer:
+        if claim.bound is not None:
+            book = Book.read(self._server.get(book_key(claim.kid, claim.bound.book)), self._server.now())
+            if book.sum >= claim.bound.most:
+                return self._without_room(claim, book)
+        return self._answer(claim, self._server.get(nonce_key(claim.kid, claim.digest)) is None)
+
+    def _without_room(self, claim: Claim, book: Book) -> Answer:
+        spent = self._server.get(nonce_key(claim.kid, claim.digest))
+        return self._answer(claim, False, 0 if spent else ceil(min(book.ends) - self._server.now()))
 
     def _answer(self, claim: Claim, fresh: bool, wait: int = 0) -> Answer:
         line = self._server.get(record_key(claim.kid))

@@ -25,6 +25,7 @@ LINKS = 4
 """Trips under way at once: a slow one holds up at most its own batch, and there is no herd of connections."""
 
 SPEND_NOTHING = 0
+PEEK = -1
 
 SPEND = Script("""
 local now = tonumber(redis.call('TIME')[1])
@@ -52,7 +53,7 @@ local function enter(key, ends, weight, life) -- (2)
   redis.call('SET', key, table.concat(line, ' '), 'EX', string.format('%.0f', last - now))
 end
 
-local function spend(nonce, book, life, most, weight)
+local function spend(nonce, book, life, most, weight, peek)
   local ends, sum, first
   if most > 0 then
     ends, sum, first = read_book(book)
@@ -60,6 +61,7 @@ local function spend(nonce, book, life, most, weight)
       return false, redis.call('GET', nonce) and 0 or first - now -- what is spent stays a replay
     end
   end
+  if peek then return not redis.call('GET', nonce), 0 end
   local fresh = redis.call('SET', nonce, 1, 'NX', 'EX', string.format('%.0f', life))
   if fresh and weight > 0 then enter(book, ends, weight, life) end
   return fresh, 0
@@ -75,7 +77,7 @@ for i = 1, #ARGV / 4 do
     values[n], values[n + 3] = true, 0
   else
     local most, weight = tonumber(ARGV[4 * i - 1]), tonumber(ARGV[4 * i])
-    values[n], values[n + 3] = spend(KEYS[n], KEYS[n + 3], math.max(life, left), most, weight)
+    values[n], values[n + 3] = spend(KEYS[n], KEYS[n + 3], math.max(life, left), most, weight, life < 0)
   end
   values[n + 1] = redis.call('GET', KEYS[n + 1])
   values[n + 2] = left > 0 and mark
@@ -100,6 +102,9 @@ class RedisReplayStore:
 
     async def recheck(self, claims: Sequence[Claim]) -> list[Answer]:
         return await self._ask(claims, [SPEND_NOTHING] * len(claims))
+
+    async def peek(self, claims: Sequence[Claim]) -> list[Answer]:
+        return await self._ask(claims, [PEEK] * len(claims))
 
     async def look(self, kid: str) -> LiveRecord | None:
         key = record_key(kid)

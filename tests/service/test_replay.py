@@ -74,6 +74,8 @@ async def test_nothing_asked_is_not_nothing_wrong(stores: Stores) -> None:
         await stores.replay.spend([], now())
     with pytest.raises(ValueError, match="no claim"):
         await stores.replay.recheck([])
+    with pytest.raises(ValueError, match="no claim"):
+        await stores.replay.peek([])
 
 
 async def test_the_live_record_comes_along(stores: Stores) -> None:
@@ -93,6 +95,20 @@ async def test_recheck_spends_nothing(stores: Stores) -> None:
     assert await fresh(stores, one)
     [answer] = await stores.replay.recheck([one])
     assert answer.fresh
+
+
+async def test_peek_tells_what_spending_would_say_and_spends_nothing(stores: Stores) -> None:
+    """Who only explains learns whether a nonce is used and what its key stands for, and leaves both as they were."""
+    await stores.live.set_marks(Mark(0, await stores.run_id(), 60))
+    await stores.live.write([record()])
+    one, other = claim(), claim(BOB)
+    for _ in range(2):
+        told = await stores.replay.peek([one, other, one])
+        assert [answer.fresh for answer in told] == [True, True, True]
+        assert [answer.record for answer in told] == [record(), None, record()]
+        assert [answer.remembered for answer in told] == [True, True, True]
+    assert await stores.replay.spend([one], now()) == told[:1]
+    assert [answer.fresh for answer in await stores.replay.peek([one, other])] == [False, True]
 
 
 async def test_look(stores: Stores) -> None:
@@ -189,6 +205,17 @@ async def test_recheck_needs_no_room(stores: Stores) -> None:
     assert (answer.fresh, answer.wait) == (True, 0)
 
 
+async def test_peek_sees_whether_there_is_room(stores: Stores) -> None:
+    """It takes none of it, and tells a replay from a key without room as spending does."""
+    one, other = claim(bound=Bound(1)), claim(bound=Bound(1))
+    for _ in range(2):
+        assert [answer.wait for answer in await stores.replay.peek([one, other])] == [0, 0]
+    assert await spent(stores, one) == [(True, False)]
+    used, without_room = await stores.replay.peek([one, other])
+    assert (used.fresh, used.wait, without_room.fresh) == (False, 0, False)
+    assert 300 < without_room.wait <= 300 + 2 * CLOCK_SKEW + 61
+
+
 async def test_room_comes_back(stores: Stores) -> None:
     """What has ended leaves the book; long and short lives are told apart, a replay enters nothing."""
     key, time = book_key(ALICE, ""), now()
@@ -256,10 +283,11 @@ async def test_away(fragile: Stores) -> None:
     questions = (
         fragile.replay.spend([claim()], now()),
         fragile.replay.recheck([claim()]),
+        fragile.replay.peek([claim()]),
         fragile.replay.look(ALICE),
     )
     outcomes = await asyncio.gather(*questions, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [ReplayStoreUnavailable] * 3
+    assert [type(outcome) for outcome in outcomes] == [ReplayStoreUnavailable] * 4
     assert time.monotonic() - started < 0.4
     fragile.server.heal()
     assert await fresh(fragile, claim())
