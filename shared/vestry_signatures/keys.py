@@ -5,7 +5,7 @@ A JWK from outside is read in this order:
 1. Private members are refused first, whatever else is wrong: the owner must learn that the key is exposed.
 2. Only the members that make the key are kept. Its `kid` is never believed; ours is the thumbprint.
 3. Values have one spelling: base64url without padding, without stray bits. Otherwise one key had two thumbprints.
-4. Keys that anybody can sign with are refused: points of small order, and the keys printed in RFC 9421.
+4. Keys that anybody can sign with are refused: points of small order, and keys whose private half an RFC prints.
 """
 
 import base64
@@ -35,9 +35,19 @@ _PUBLISHED: Final = frozenset(
         "ydQXMtvbsOsZyFir-Y7A8t7fKEM1gbKPvyFkdpu4fvI",  # test-key-ecc-p256, B.1.3
         "oD0HwocPBSfpNy5W3bpJeyFGY_IQ_YpqxSjQ3Yd-CLA",  # test-key-rsa-pss, B.1.2
         "BHj8s0GPnMEQtkaULIM-PLgEhLBbuGUQ1vMxmBWZzEo",  # test-key-rsa, B.1.1
+        "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",  # RFC 8037 A.1, and TEST 1 of RFC 8032 section 7.1
+        "FtIu-VbGrfe_KB6CH7GNwODB72MNxj_ml11dEvO-7kk",  # TEST 2
+        "FVV5umTuau890q59V-4Ga_R6qWb7ON_ivJc4EjvCwTM",  # TEST 3
+        "lZI1vM7tnlYapaF5-cy86ptx0tT_8Av721hhiNB5ti4",  # TEST 1024
+        "iiDHHfFVNG6ICMUTsicgrWf1igtFYZEK73xlobt1ah4",  # TEST SHA(abc)
+        "2bVIQ9_u0wVxBsBwmxK3F42rRFnt_dA7CZQ3u_2RKZY",  # section 7.2, Ed25519ctx
+        "cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s",  # RFC 7517 A.2, P-256
+        "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",  # RFC 7517 A.2, RSA
+        "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U",  # RFC 7515 A.3, P-256
     }
 )
-_RSA_BITS: Final = range(2048, 8193)
+_RSA_BITS: Final = range(2048, 4097)
+"""A longer one takes long to check, and strangers choose when."""
 
 
 class PublicKey:
@@ -144,7 +154,7 @@ def _ecdsa(jwk: dict[str, str]) -> PublicKey:
 def _rsa(jwk: dict[str, str]) -> PublicKey:
     n, e = (_positive(decode_base64url(jwk[name], name), name) for name in ("n", "e"))
     if n.bit_length() not in _RSA_BITS or not 2**16 < e < 2**32:
-        raise WeakKey("an RSA key must have 2048 to 8192 bits and an exponent from 65537 to 2^32")
+        raise WeakKey("an RSA key must have 2048 to 4096 bits and an exponent from 65537 to 2^32")
     try:
         return PublicKey(jwk, RSA_PSS, rsa_pss_checker(rsa.RSAPublicNumbers(e, n).public_key()))
     except ValueError as error:

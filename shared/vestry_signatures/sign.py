@@ -63,7 +63,7 @@ def private_key(jwk: Mapping[str, Any]) -> PrivateKey:
 
     Raises:
         InvalidJwk: it is none, or its public member is another key's.
-        WeakKey: it is one of the keys printed in RFC 9421.
+        WeakKey: it is one that an RFC prints.
     """
     if jwk.get("kty") != "OKP" or jwk.get("crv") != "Ed25519" or not isinstance(jwk.get("d"), str):
         raise InvalidJwk("not a private Ed25519 JWK")
