@@ -78,6 +78,11 @@ class LiveStack:
                 stderr=subprocess.STDOUT,
             )
 
+    @property
+    def pid(self) -> int:
+        """The process that runs it all."""
+        return self._process.pid
+
     def await_ready(self) -> None:
         """Return when it says that it is up; raise AssertionError with what it said if it does not."""
         deadline = time.monotonic() + _READY_WITHIN

@@ -53,6 +53,7 @@ class ServiceSettings:
     nonce_policy: str = setting("NONCE_POLICY", choice("optional", "required"), default="optional")
     clock_skew: int = setting("CLOCK_SKEW", whole_number(0, 3600), default=60)
     max_signature_lifetime: int = setting("MAX_SIGNATURE_LIFETIME", whole_number(1, 86400), default=3600)
+    workers: int = setting("WORKERS", whole_number(1, 64), default=1)
     log_level: str = setting("LOG_LEVEL", choice("debug", "info", "warning", "error"), default="info")
     log_format: str = computed(lambda env: env.get(_LOG_FORMAT) or _fitting_format())
     warnings: tuple[str, ...] = field(default=())

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from functools import lru_cache
 from time import gmtime, strftime, time
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 import structlog
@@ -42,6 +42,14 @@ LEVELS: Final[Mapping[str, int]] = {
 _KEY_LIKE: Final = re.compile(r"[A-Za-z0-9+/_=-]{40,}")
 
 
+class Sink(Protocol):
+    """Where the bytes of a log go: a binary file, or what behaves like one."""
+
+    def write(self, data: bytes, /) -> int: ...
+
+    def flush(self) -> None: ...
+
+
 class Logger(FilteringBoundLogger, Protocol):
     """A structlog logger that can also write a line in one step, for what is written at every request."""
 
@@ -54,7 +62,7 @@ def make_logger(
     version: str,
     level: str = "info",
     fmt: str = "json",
-    stream: BinaryIO | None = None,
+    stream: Sink | None = None,
     clock: Callable[[], float] = time,
 ) -> Logger:
     """Return the logger of one service.
@@ -106,7 +114,7 @@ class _Lines:
     Under load that is one system call for many requests. Without a loop every line is written at once.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Sink) -> None:
         self._stream = stream
         self._waiting: list[bytes] = []
         self._loop: asyncio.AbstractEventLoop | None = None

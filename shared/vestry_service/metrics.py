@@ -3,11 +3,12 @@
 No label carries a uid, kid, host or anything else a caller chose: a stranger could otherwise fill the memory
 of whoever scrapes us. Routes are templates (`/agents/{uid}/…`), methods come from a known set.
 
-Gauges state how the values of several processes are put together (`multiprocess_mode`), so that running one
-process a core needs no change here. `HttpMetrics` keeps the labelled children it has once looked up: the
-lookup by labels costs more than the counting.
+Gauges state how the values of several processes are put together (`multiprocess_mode`, shared_metrics.py). One whose
+value is asked of a function goes by `watch`: a function cannot be asked by another process. `HttpMetrics` keeps the
+labelled children it has once looked up: the lookup by labels costs more than the counting.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -24,8 +25,17 @@ FETCH_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 class Metrics:
     """The metrics of one service, as attributes. `service` labels the HTTP ones."""
 
-    def __init__(self, service: str, version: str, registry: CollectorRegistry | None = None) -> None:
+    def __init__(
+        self,
+        service: str,
+        version: str,
+        registry: CollectorRegistry | None = None,
+        together: CollectorRegistry | None = None,
+    ) -> None:
+        """Make them, on `registry`. `together` adds up what all processes count; None where this is the only one."""
         self.registry = registry = registry or CollectorRegistry()
+        self._together = together
+        self._watched: list[tuple[Gauge, Callable[[], float]]] = []
         self.http = HttpMetrics(service, registry)
         self.verifications = Counter(
             "vestry_verifications", "Judged requests", ("outcome", "reason", "profile"), registry=registry
@@ -84,9 +94,21 @@ class Metrics:
         )
         self.build_info.labels(version).set(1)
 
+    def watch(self, gauge: Gauge, ask: Callable[[], float]) -> None:
+        """Show in `gauge`, one without labels left open, what `ask` returns."""
+        if self._together is None:
+            gauge.set_function(ask)
+        else:
+            self._watched.append((gauge, ask))
+
+    def refresh(self) -> None:
+        """Write down what is watched, for the other processes to show. To be done every second or so."""
+        for gauge, ask in self._watched:
+            gauge.set(ask())
+
     def render(self) -> tuple[bytes, str]:
         """Return the body and the content type of a scrape."""
-        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+        return generate_latest(self._together or self.registry), CONTENT_TYPE_LATEST
 
 
 class HttpMetrics:

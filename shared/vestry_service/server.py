@@ -59,7 +59,7 @@ async def serve(
         internal: metrics, health and questions inside a deployment; stops last.
         health: told to drain when the end begins.
         grace: seconds that requests in flight may still take.
-        reuse_port: let several processes share the public port.
+        reuse_port: let several processes share both ports.
         stop: set it to end without a signal.
         started: called with the public and the internal port once both answer.
 
@@ -70,7 +70,7 @@ async def serve(
     logger = public.app[LOGGER]
     async with AsyncExitStack() as stack:
         _stop_on_signals(stop, stack)
-        internal_port = await _start(internal, stack, grace, reuse_port=False)
+        internal_port = await _start(internal, stack, grace, reuse_port=reuse_port)
         public_port = await _start(public, stack, grace, reuse_port=reuse_port, most=room_for_connections())
         stack.callback(health.drain)  # (1): the stack unwinds in the order of the docstring
         logger.info("listening", port=public_port, internal_port=internal_port)

@@ -8,12 +8,27 @@ import errno
 import os
 import socket
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from vestry_service.errors import StartError
 
 _EVERY = (("0.0.0.0", False), ("::", False))  # noqa: S104 - the documented meaning of an unset BIND
 _LOOPBACK = (("127.0.0.1", False), ("::1", False))
 _NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
+
+
+class Place(NamedTuple):
+    """Where something listens.
+
+    Attributes:
+        addresses: IP addresses and `localhost`; none means every address.
+        port: 0 takes any free one.
+        variable: the setting that is named when the port cannot be had.
+    """
+
+    addresses: Sequence[str]
+    port: int
+    variable: str
 
 
 def listening(

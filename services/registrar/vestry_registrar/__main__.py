@@ -1,8 +1,8 @@
-"""`python -m vestry_registrar`: bring the database up to date, then run one registrar until SIGTERM."""
+"""`python -m vestry_registrar`: bring the database up to date, then run one registrar until SIGTERM.
 
-import os
-import signal
-import sys
+It runs in as many processes as WORKERS says; the database is brought up to date before, once.
+"""
+
 import time
 from typing import Final
 
@@ -11,8 +11,10 @@ from vestry_registrar.migrate import MigrationError, migrate
 from vestry_registrar.settings import RegistrarSettings
 from vestry_service.errors import StartError
 from vestry_service.logging import Logger
-from vestry_service.server import Listener, run, serve
-from vestry_service.start import Basis, make_basis, read_settings
+from vestry_service.server import Listener, serve
+from vestry_service.sockets import Place
+from vestry_service.start import Basis, Program, start
+from vestry_service.worker import Worker
 from vestry_signatures.errors import DatabaseUnavailable
 
 PATIENCE: Final = 1.0
@@ -21,15 +23,14 @@ PATIENCE: Final = 1.0
 
 def main() -> None:
     """Read the environment, migrate, serve. What is wrong ends the start with one message."""
-    try:
-        settings = read_settings(RegistrarSettings, os.environ)
-        basis = make_basis("registrar", settings)
-        # As the first process of a container we have no default: the kernel would ignore the signal.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        _migrate(settings, basis.logger)
-    except StartError as error:
-        sys.exit(str(error))
-    run(_serve(settings, basis))
+    start(Program("registrar", "vestry_registrar", RegistrarSettings, _places, _migrate, _serve))
+
+
+def _places(settings: RegistrarSettings) -> tuple[Place, Place]:
+    return (
+        Place(settings.bind, settings.port, "PORT"),
+        Place(settings.internal_bind, settings.internal_port, "INTERNAL_PORT"),
+    )
 
 
 def _migrate(settings: RegistrarSettings, logger: Logger) -> None:
@@ -50,12 +51,15 @@ def _migrate(settings: RegistrarSettings, logger: Logger) -> None:
             return
 
 
-async def _serve(settings: RegistrarSettings, basis: Basis) -> None:
+async def _serve(settings: RegistrarSettings, basis: Basis, worker: Worker | None) -> None:
+    public, internal = _places(settings)
     async with open_registrar(settings, *basis) as registrar:
         await serve(
-            Listener(registrar.public, settings.bind, settings.port, "PORT"),
-            Listener(registrar.internal, settings.internal_bind, settings.internal_port, "INTERNAL_PORT"),
+            Listener(registrar.public, *public),
+            Listener(registrar.internal, *internal),
             health=registrar.health,
+            reuse_port=worker is not None,
+            started=None if worker is None else worker.listens,
         )
 
 

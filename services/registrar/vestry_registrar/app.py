@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from time import time
 from typing import NamedTuple
@@ -65,10 +65,10 @@ async def open_registrar(
         StartError: Redis may forget nonces.
     """
     health = Health()
-    async with connect(settings.redis_url) as redis, open_pool(settings.database_url) as pool:
+    async with connect(settings.redis_url) as redis, _pool(settings) as pool:
         await require_noeviction(redis, logger)
-        metrics.db_pool_connections.labels("open").set_function(pool.get_size)
-        metrics.db_pool_connections.labels("idle").set_function(pool.get_idle_size)
+        metrics.watch(metrics.db_pool_connections.labels("open"), pool.get_size)
+        metrics.watch(metrics.db_pool_connections.labels("idle"), pool.get_idle_size)
         health.add("postgres", partial(ping, pool))
         health.add("redis", redis.ping)
         store = PatientStore(RedisReplayStore(settings.redis_url, settings.clock_skew))
@@ -93,6 +93,11 @@ async def open_registrar(
             await live.aclose()
             await limiter.aclose()
             await store.aclose()
+
+
+def _pool(settings: RegistrarSettings) -> AbstractAsyncContextManager[Pool]:
+    """A pool of ten connections, and fewer each where there are many processes: Postgres usually takes a hundred."""
+    return open_pool(settings.database_url, max(2, min(10, 40 // settings.workers)))
 
 
 def _public_app(

@@ -1,35 +1,39 @@
-"""`python -m vestry_verifier`: run one verifier until SIGTERM."""
+"""`python -m vestry_verifier`: run one verifier until SIGTERM, in as many processes as WORKERS says."""
 
-import os
-import sys
-
-from vestry_service.errors import StartError
-from vestry_service.server import Listener, run, serve
-from vestry_service.start import Basis, make_basis, read_settings
+from vestry_service.logging import Logger
+from vestry_service.server import Listener, serve
+from vestry_service.sockets import Place
+from vestry_service.start import Basis, Program, start
+from vestry_service.worker import Worker
 from vestry_verifier.app import open_verifier
 from vestry_verifier.settings import VerifierSettings
 
 
 def main() -> None:
     """Read the environment and serve. A setting that is wrong ends the start with one message."""
-    try:
-        settings = read_settings(VerifierSettings, os.environ)
-    except StartError as error:
-        sys.exit(str(error))
-    run(_serve(settings, make_basis("verifier", settings)))
+    start(Program("verifier", "vestry_verifier", VerifierSettings, _places, _prepare, _serve))
 
 
-async def _serve(settings: VerifierSettings, basis: Basis) -> None:
+def _places(settings: VerifierSettings) -> tuple[Place, Place]:
+    return (
+        Place(settings.bind, settings.verifier_port, "VERIFIER_PORT"),
+        Place(settings.internal_bind, settings.verifier_internal_port, "VERIFIER_INTERNAL_PORT"),
+    )
+
+
+def _prepare(_settings: VerifierSettings, _logger: Logger) -> None:
+    """Nothing: it has no database."""
+
+
+async def _serve(settings: VerifierSettings, basis: Basis, worker: Worker | None) -> None:
+    public, internal = _places(settings)
     async with open_verifier(settings, *basis) as verifier:
         await serve(
-            Listener(verifier.public, settings.bind, settings.verifier_port, "VERIFIER_PORT"),
-            Listener(
-                verifier.internal,
-                settings.internal_bind,
-                settings.verifier_internal_port,
-                "VERIFIER_INTERNAL_PORT",
-            ),
+            Listener(verifier.public, *public),
+            Listener(verifier.internal, *internal),
             health=verifier.health,
+            reuse_port=worker is not None,
+            started=None if worker is None else worker.listens,
         )
 
 
