@@ -18,7 +18,7 @@ from contextvars import ContextVar
 
 from vestry_service.live_records import LiveRecord
 from vestry_service.replay import Answer, Claim, ReplayStore
-from vestry_service.replay_link import TIMEOUT
+from vestry_service.store.script import TIMEOUT
 from vestry_signatures.errors import ReplayStoreUnavailable
 
 LEAST = 0.1

@@ -1,21 +1,24 @@
 """The buckets on one Redis or Valkey server (`limits` says how they work).
 
-One script asks all buckets of a loop turn (`replay_batches` says how they come together). It runs by the server's own
+One script asks all buckets of a loop turn (`store.batches` says how they come together). It runs by the server's own
 clock, and times are whole numbers of microseconds, which Lua's doubles hold exactly until the year 2255.
 
-The account needs `TIME` besides what `replay_link` lists, and the keys `l*`.
+The account needs `TIME` besides what `replay_redis` lists, and the keys `l*`.
 """
 
 from collections.abc import Sequence
 
 from vestry_service.limits import Check, Verdict, judge
-from vestry_service.replay_batches import Batcher
-from vestry_service.replay_link import Script
+from vestry_service.store.open import open_batcher
+from vestry_service.store.script import Script
 
-LINKS = 2
+TRIPS = 2
 """Trips under way at once."""
 
-ASK = Script("""
+ASK = Script(
+    keys=1,
+    args=3,
+    body="""
 local time = redis.call('TIME') -- (1)
 local now = time[1] * 1000000 + time[2]
 local answers = {}
@@ -38,18 +41,16 @@ for i, key in ipairs(KEYS) do
   end
 end
 return answers
-""")
+""",
+)
 
 
 class RedisLimiter:
-    """`Limiter` on a standalone server."""
+    """`Limiter` on Redis, however it is run."""
 
     def __init__(self, url: str) -> None:
-        """Take a `redis://`, `rediss://` or `unix://` URL; connect when first asked.
-
-        Raises ValueError for another kind of URL.
-        """
-        self._batcher = Batcher(url, ASK, LINKS)
+        """Take a REDIS_URL; connect when first asked. Raises ValueError: it is none."""
+        self._batcher = open_batcher(url, ASK, TRIPS)
 
     async def ask(self, checks: Sequence[Check]) -> list[Verdict]:
         if not checks:

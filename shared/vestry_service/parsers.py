@@ -7,15 +7,11 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from vestry_service.limits import LONGEST, MOST_REQUESTS, Rate
 from vestry_service.requests import Network
+from vestry_service.store.url import parse as parse_store_url
 
 T = TypeVar("T")
 _ON: Final = frozenset({"1", "true", "yes", "on"})
 _OFF: Final = frozenset({"0", "false", "no", "off"})
-# Of redis-py's many arguments, those that change no promise of ours (time-outs and retries would).
-_REDIS_ARGUMENTS: Final = frozenset(
-    {"db", "client_name", "max_connections", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile",
-     "ssl_check_hostname", "ssl_ciphers"}
-)  # fmt: skip
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -128,18 +124,9 @@ def postgres_url(text: str) -> str:
 
 
 def redis_url(text: str) -> str:
-    """Read a `redis://`, `rediss://` or `unix://` URL."""
-    parts = urlsplit(text)
-    if parts.scheme in {"redis+sentinel", "redis+cluster"}:
-        raise ValueError(f"{parts.scheme}:// is not supported yet; use redis://, rediss:// or unix://")
-    if parts.scheme == "unix":
-        if not parts.path.startswith("/"):
-            raise ValueError("must be unix:///path/of/the/socket")
-    else:
-        _split(text, {"redis", "rediss"}, "redis://host:port, rediss://host:port or unix:///path")
-    unknown = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} - _REDIS_ARGUMENTS
-    if unknown:
-        raise ValueError(f"takes no other arguments than {', '.join(sorted(_REDIS_ARGUMENTS))}")
+    """Read a REDIS_URL, as `vestry_service.store.url` says."""
+    if (topology := parse_store_url(text).topology) != "one":
+        raise ValueError(f"redis+{topology}:// is not supported yet; use redis://, rediss:// or unix://")
     return text
 
 

@@ -1,6 +1,6 @@
-"""The replay store on one Redis or Valkey server (wire contract, section 7).
+"""The replay store on Redis or Valkey (wire contract, section 7).
 
-One script serves every claim of a loop turn (`replay_batches` says how they come together, `replay_link` how
+One script serves every claim of a loop turn (`store.batches` says how they come together, `store.greeting` how
 the server is known). It runs as a whole or, told NOSCRIPT, not at all; it answers four values a claim:
 
     what SET n NX said (nothing when the nonce was there or had no room), the live record, the memory mark,
@@ -12,22 +12,28 @@ for, and never shorter than the process that spends it asks for; where that time
 A spent nonce costs at most 113 bytes of the server's memory (measured: 113 on Redis 7; on Valkey 9 it is 56 by
 MEMORY USAGE and 84 with its share of the tables). So 1,000 verifications a second of signatures that live 300 s,
 at the default clock skew, keep 420,000 nonces: 48 MB. How the books are kept is said in `replay_bound`.
+
+The account needs `INFO`, `TIME`, `EVAL`, `EVALSHA`, `SET` and `GET`; the registrar's `MGET` besides.
 """
 
 from collections.abc import Sequence
 
 from vestry_service.live_records import LiveRecord, book_key, mark_key, nonce_key, record_key
 from vestry_service.replay import Answer, Claim, judge, nonce_life, read_record
-from vestry_service.replay_batches import Batcher, Part
-from vestry_service.replay_link import Script
+from vestry_service.store.batches import Part
+from vestry_service.store.open import open_batcher
+from vestry_service.store.script import Script
 
-LINKS = 4
-"""Trips under way at once: a slow one holds up at most its own batch, and there is no herd of connections."""
+TRIPS = 4
+"""Trips under way at once to one server: more would wait for one another there, and here they can still be joined."""
 
 SPEND_NOTHING = 0
 PEEK = -1
 
-SPEND = Script("""
+SPEND = Script(
+    keys=4,
+    args=4,
+    body="""
 local now = tonumber(redis.call('TIME')[1])
 
 local function read_book(key) -- of replay_bound (1)
@@ -83,19 +89,20 @@ for i = 1, #ARGV / 4 do
   values[n + 2] = left > 0 and mark
 end
 return values
-""")
+""",
+)
 
 
 class RedisReplayStore:
-    """`ReplayStore` on a standalone server."""
+    """`ReplayStore` on Redis, however it is run."""
 
     def __init__(self, url: str, clock_skew: int) -> None:
-        """Take a `redis://`, `rediss://` or `unix://` URL and the clock skew in seconds; connect when first asked.
+        """Take a REDIS_URL and the clock skew in seconds; connect when first asked.
 
-        Raises ValueError for another kind of URL.
+        Raises ValueError: it is no such URL.
         """
         self._clock_skew = clock_skew
-        self._batcher = Batcher(url, SPEND, LINKS)
+        self._batcher = open_batcher(url, SPEND, TRIPS)
 
     async def spend(self, claims: Sequence[Claim], now: int) -> list[Answer]:
         return await self._ask(claims, [nonce_life(claim, now, self._clock_skew) for claim in claims])
@@ -134,6 +141,8 @@ class RedisReplayStore:
     def _judge_all(self, claims: Sequence[Claim], part: Part) -> list[Answer]:
         values = iter(part.values)
         return [
-            judge(claim, spent is not None, line, mark, part.run_id, self._clock_skew, wait)
-            for claim, spent, line, mark, wait in zip(claims, values, values, values, values, strict=False)
+            judge(claim, spent is not None, line, mark, server, self._clock_skew, wait)
+            for claim, server, spent, line, mark, wait in zip(
+                claims, part.servers, values, values, values, values, strict=False
+            )
         ]

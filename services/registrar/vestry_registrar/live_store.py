@@ -35,14 +35,18 @@ from typing import Any, NamedTuple, Protocol
 
 from vestry_service.live_records import TAGS, LiveRecord, Mark, mark_key, record_key
 from vestry_service.replay import read_mark
-from vestry_service.replay_batches import Batcher
-from vestry_service.replay_link import Link, Script, parse_info, server_mode
+from vestry_service.store.greeting import name_of, parse_info, server_mode, was_replica
+from vestry_service.store.open import open_batcher, open_link
+from vestry_service.store.script import Script
 
 __all__ = ["LiveStore", "Mark", "RedisLiveStore", "ServerFacts"]
 
 PULSE = b"vestry:pulse"
 
-WRITE = Script("""
+WRITE = Script(
+    keys=1,
+    args=2,
+    body="""
 local stored = {}
 for i, key in ipairs(KEYS) do
   local line, ends = ARGV[2 * i - 1], ARGV[2 * i]
@@ -56,7 +60,8 @@ for i, key in ipairs(KEYS) do
   end
 end
 return stored
-""")
+""",
+)
 
 # One value for all, or nothing. Lua keeps equal strings once, so comparing them costs a pointer each.
 READ_MARKS = Script("""
@@ -84,7 +89,7 @@ class ServerFacts(NamedTuple):
     """What a server says of itself, as far as its memory of nonces depends on it.
 
     Attributes:
-        run_id: a new one at each start of the server's process.
+        run_id: a new one at each start of the server's process, and at each promotion (`store.greeting.name_of`).
         role: `master` (another role is refused when connecting).
         aof_enabled: it keeps an append-only file.
         maxmemory_policy: `noeviction` is the only one that never forgets a nonce.
@@ -146,8 +151,8 @@ class RedisLiveStore:
         """
         self._ttl = key_record_ttl
         self._clock = clock
-        self._records = Batcher(url, WRITE, links=1)
-        self._link = Link(url)
+        self._records = open_batcher(url, WRITE, trips=1)
+        self._link = open_link(url)
         self._turn = asyncio.Lock()
 
     async def write(self, records: Sequence[LiveRecord], *, read_at: float | None = None) -> None:
@@ -176,7 +181,7 @@ class RedisLiveStore:
     async def aclose(self) -> None:
         await self._records.aclose()
         async with self._turn:
-            await self._link.hang_up()
+            await self._link.aclose()
 
     async def _run(
         self, script: Script, keys: Sequence[bytes], args: Sequence[bytes | int], only_on: str | None = None
@@ -188,11 +193,11 @@ class RedisLiveStore:
 def _facts(facts: dict[str, str], pulse: int) -> ServerFacts:
     """Read what matters out of INFO; what a server does not say is taken for the answer that trusts it less."""
     return ServerFacts(
-        run_id=facts.get("run_id", ""),
+        run_id=name_of(facts),
         role=facts.get("role", ""),
         aof_enabled=facts.get("aof_enabled") == "1",
         maxmemory_policy=facts.get("maxmemory_policy", ""),
-        promoted=bool(facts.get("master_replid2", "unknown").strip("0")),
+        promoted=was_replica(facts),
         standalone=server_mode(facts) == "standalone" and facts.get("connected_slaves") == "0",
         pulse=pulse,
         now=int(facts.get("server_time_usec", 0)) / 1e6,
