@@ -19,6 +19,7 @@ from vestry_service.replay_redis import RedisReplayStore
 from vestry_service.trust import OwnAgents
 from vestry_service.verification import Verification
 from vestry_signatures.agent_url import AgentUrls
+from vestry_verifier.counted import Counted
 from vestry_verifier.handlers.batch import MAX_BODY, batch_handler
 from vestry_verifier.handlers.verify import verify_handler
 from vestry_verifier.judge import Judge
@@ -61,7 +62,7 @@ async def open_verifier(
         health.add("registrar", registrar.alive, required=False)
         agents = AgentUrls(settings.scheme, settings.base_authority)
         keys = KeyCache(store, registrar, metrics, monotonic)
-        judge = Judge(Verification(keys, store), OwnAgents(agents), metrics, clock)
+        judge = Judge(Verification(keys, store), OwnAgents(agents), Counted(metrics), clock)
         tools = Tools(ToolPolicy("default", policy_of(settings)))
         public = make_app(logger, metrics, trusted_proxies=settings.trusted_proxies, body_limit=MAX_BODY)
         public.router.add_post("/verify", verify_handler(judge, tools))

@@ -1,7 +1,16 @@
 """The verifier's own metrics."""
 
+from typing import Protocol
+
 from vestry_service.metrics import Metrics
 from vestry_signatures.errors import ReplayedNonce, ReplayStoreUnavailable, VestryError
+
+
+class Counts(Protocol):
+    """Hears of every verdict, and how many seconds it took."""
+
+    def verified(self, profile: str, seconds: float) -> None: ...
+    def refused(self, error: VestryError, seconds: float) -> None: ...
 
 
 class Counted:

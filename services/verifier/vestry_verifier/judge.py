@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import NamedTuple
 
-from vestry_service.metrics import Metrics
 from vestry_service.observed import Observed
 from vestry_service.trust import Trust
 from vestry_service.verification import Question, Terms, Verification, Verified
 from vestry_signatures.errors import VestryError
-from vestry_verifier.counted import Counted
+from vestry_verifier.counted import Counts
 from vestry_verifier.tool_policy import ToolPolicy
 
 Asked = Question | VestryError
@@ -47,12 +46,12 @@ class Judge:
     """Judges questions. One for each process."""
 
     def __init__(
-        self, verification: Verification, trust: Trust, metrics: Metrics, clock: Callable[[], float]
+        self, verification: Verification, trust: Trust, counted: Counts, clock: Callable[[], float]
     ) -> None:
         """Take what answers, who may be believed, what counts, and a clock in seconds since the epoch."""
         self._verification = verification
         self._trust = trust
-        self._counted = Counted(metrics)
+        self._counted = counted
         self._clock = clock
 
     async def judge(self, asked: Asked, tool: ToolPolicy) -> Verdict:
