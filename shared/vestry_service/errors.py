@@ -5,7 +5,9 @@ VestryError (vestry_signatures.errors, which draws the rest of the family)
     ├── KeyTaken, KeyRevoked, KeyInUse, LastKey, TooManyKeys    a key that another state of things forbids (409)
     ├── ProofRequired, BindingRequired           a valid signature that shows too little (401)
     ├── PendingAgent                             an agent that is not approved yet (403)
+    ├── AgentNotAllowed                          a known agent that may not call this tool (403)
     ├── TokenRequired, RegistrationClosed        what the operator has to allow (401, 403)
+    │   └── ToolUnauthorized                     a tool that is not known (401)
     ├── WrongState                               a state that does not allow a change (409)
     └── NotFound, MethodNotAllowed, BodyTooLarge, MisdirectedRequest, RateLimited, InternalError
 
@@ -72,12 +74,28 @@ class PendingAgent(ServiceError):
     text = "the agent is registered and waits for the operator's approval"
 
 
+class AgentNotAllowed(ServiceError):
+    """Its signature holds; that is not enough here. It has no outcome: nobody may take this for `verified`."""
+
+    reason = "AGENT_NOT_ALLOWED"
+    status = 403
+    text = "this agent may not call this tool: ask who runs it"
+
+
 class TokenRequired(ServiceError):
     """There is no bearer token, or it is not one that counts here. Which of the two is not said."""
 
     reason = "TOKEN_REQUIRED"
     status = 401
     text = "send a token that is valid here: Authorization: Bearer"
+
+
+class ToolUnauthorized(TokenRequired):
+    """The tool that asks shows a token that is nobody's. What was shown is neither repeated nor logged."""
+
+    reason = "TOOL_UNAUTHORIZED"
+    status = 401
+    text = "the token in Authorization: Bearer is no tool's here"
 
 
 class RegistrationClosed(ServiceError):

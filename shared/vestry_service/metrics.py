@@ -64,6 +64,18 @@ class Metrics:
         self.rate_limited = Counter(
             "vestry_rate_limited", "Requests refused by a limit", ("limit",), registry=registry
         )
+        self.tools_file_refused = Gauge(
+            "vestry_tools_file_refused",
+            "1 while TOOLS_FILE on the disk has a fault and an older one counts",
+            registry=registry,
+            multiprocess_mode="max",
+        )
+        self.would_refuse = Counter(
+            "vestry_would_refuse",
+            "What tools in the mode observe were told would be refused",
+            ("tool", "reason"),
+            registry=registry,
+        )
         self.agents = Gauge(
             "vestry_agents", "Agents", ("state",), registry=registry, multiprocess_mode="mostrecent"
         )

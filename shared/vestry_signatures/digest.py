@@ -14,7 +14,7 @@ from .errors import ContentDigestMismatch
 from .message import Request
 
 FIELD: Final = "content-digest"
-_HASHES: Final = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
+HASHES: Final = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
 
 ContentDigest = Literal["none", "checked", "asserted", "unchecked"]
 """`none`: not covered. `checked`: compared here. `asserted`: compared by the caller. `unchecked`: by nobody."""
@@ -42,7 +42,7 @@ def check_content_digest(
     digests = _usable_digests(request)
     if not any(_covers(part, name) for part in parts for name in digests):
         raise ContentDigestMismatch("the covered Content-Digest has neither sha-256 nor sha-512")
-    if any(_HASHES[name](body).digest() != digest for name, digest in digests.items()):
+    if any(HASHES[name](body).digest() != digest for name, digest in digests.items()):
         raise ContentDigestMismatch
     return "checked"
 
@@ -57,4 +57,4 @@ def _usable_digests(request: Request) -> dict[str, object]:
         members = fields.parse_dictionary(request.field(FIELD) or "")
     except fields.FieldError as error:
         raise ContentDigestMismatch("Content-Digest is not a dictionary of byte sequences") from error
-    return {name: member[0] for name, member in members.items() if name in _HASHES}
+    return {name: member[0] for name, member in members.items() if name in HASHES}
