@@ -218,6 +218,24 @@ def _question(world: World, case: Case) -> None:
     members(case, method=method, url=url, headers={**known, **headers}, body=None)
 
 
+def _held_by_nginx(world: World, case: Case) -> None:
+    case.headers.update(
+        {"X-Original-Method": "GET", "X-Original-URL": TOOL, **world.reader.sign("GET", TOOL)}
+    )
+
+
+def _held_by_traefik(world: World, case: Case) -> None:
+    scheme, _, host, path = TOOL.split("/", 3)
+    said = {"Method": "GET", "Proto": scheme.rstrip(":"), "Host": host, "Uri": f"/{path}"}
+    case.headers.update({f"X-Forwarded-{name}": value for name, value in said.items()})
+    case.headers.update(world.reader.sign("GET", TOOL))
+
+
+def _held_by_envoy(world: World, case: Case) -> None:
+    case.path_parameters["scheme"] = "https"
+    case.headers.update(world.reader.sign(case.method, BASE, covered=('"@authority"',)))
+
+
 SPOILS: Final = (
     *("\0", "a\0b", "é", "\u212a", "9" * 30, "k" * 5000),
     *(-1, 2**63, 10**400, 0.5, True, None, [], {}),
@@ -244,6 +262,9 @@ DRESSES: Final[Mapping[str, Dress]] = {
     f"{ADMIN_TOKENS}/{{id}}/revoke": _about_token,
     "/admin/counts": _search,
     "/verify": _question,
+    "/verify/auth-request": _held_by_nginx,
+    "/verify/forward-auth": _held_by_traefik,
+    "/verify/ext-authz/{scheme}/{original}": _held_by_envoy,
 }
 """By path, or by method and path."""
 

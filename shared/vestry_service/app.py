@@ -115,11 +115,7 @@ async def _answer(
 
 
 def _problem(error: VestryError, request: web.Request) -> web.Response:
-    seen = request[OBSERVED]
-    seen.reason = error.reason
-    seen.outcome = error.outcome
-    if error.__cause__ is not None:
-        seen.cause = type(error.__cause__).__name__
+    request[OBSERVED].refused(error)
     return problems.render(error, request)
 
 

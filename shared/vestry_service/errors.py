@@ -8,6 +8,7 @@ VestryError (vestry_signatures.errors, which draws the rest of the family)
     ├── AgentNotAllowed                          a known agent that may not call this tool (403)
     ├── TokenRequired, RegistrationClosed        what the operator has to allow (401, 403)
     │   └── ToolUnauthorized                     a tool that is not known (401)
+    ├── UntrustedProxy                           somebody who is no proxy of ours (403)
     ├── WrongState                               a state that does not allow a change (409)
     └── NotFound, MethodNotAllowed, BodyTooLarge, MisdirectedRequest, RateLimited, InternalError
 
@@ -102,6 +103,14 @@ class RegistrationClosed(ServiceError):
     reason = "REGISTRATION_CLOSED"
     status = 403
     text = "nobody new is registered here: ask the operator"
+
+
+class UntrustedProxy(ServiceError):
+    """Somebody who is no proxy of ours tells of another's request."""
+
+    reason = "UNTRUSTED_PROXY"
+    status = 403
+    text = "only a proxy may ask here: name its address in TRUSTED_PROXIES"
 
 
 class WrongState(ServiceError):

@@ -5,6 +5,8 @@ from typing import Final
 
 from aiohttp import web
 
+from vestry_signatures.errors import VestryError
+
 _LOGGED: Final = ("outcome", "reason", "uid", "kid", "authority", "client_ip", "cause")
 
 
@@ -28,6 +30,13 @@ class Observed:
     kid: str | None = None
     authority: str | None = None
     cause: str | None = None
+
+    def refused(self, error: VestryError) -> None:
+        """Put down why nothing else is said about the request."""
+        self.reason = error.reason
+        self.outcome = error.outcome
+        if error.__cause__ is not None:
+            self.cause = type(error.__cause__).__name__
 
     def add_to(self, facts: dict[str, object]) -> None:
         """Add what is known to `facts`, in the order of the log's fields."""

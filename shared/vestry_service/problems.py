@@ -24,15 +24,21 @@ ACCEPT_SIGNATURE: Final = web.AppKey("ACCEPT_SIGNATURE", str)
 DEFAULT_ACCEPT_SIGNATURE: Final = 'sig1=("@authority");created;expires;alg="ed25519";tag="web-bot-auth"'
 
 
-def render(error: VestryError, request: web.BaseRequest) -> web.Response:
-    """Return the response that tells the caller of `request` about `error`."""
+def render(error: VestryError, request: web.BaseRequest, status: int | None = None) -> web.Response:
+    """Return the response that tells the caller of `request` about `error`.
+
+    Args:
+        error: what is told.
+        request: whose caller hears it.
+        status: another one than the error's own, for a caller that knows few.
+    """
     as_problem = _wants_problem(request.headers.get(hdrs.ACCEPT, ""))
-    facts = _facts(error, request)
+    facts = _facts(error, request) | {"status": status or error.status}
     return web.Response(
-        status=error.status,
-        body=orjson.dumps(_problem(facts, error) if as_problem else {"error": _vestauth(facts)}),
+        status=facts["status"],
+        body=orjson.dumps(_problem(facts) if as_problem else {"error": _vestauth(facts)}),
         content_type=PROBLEM_JSON if as_problem else "application/json",
-        headers=_headers(error, request),
+        headers=_headers(error, request, facts["status"]),
     )
 
 
@@ -62,17 +68,17 @@ def _vestauth(facts: dict[str, Any]) -> dict[str, Any]:
     return {"status": facts["status"], "code": facts["status"]} | facts | {"message": message}
 
 
-def _problem(facts: dict[str, Any], error: VestryError) -> dict[str, Any]:
+def _problem(facts: dict[str, Any]) -> dict[str, Any]:
     """RFC 9457 section 4.2.1: with `about:blank` the title is the phrase of the HTTP status."""
     detail = facts.pop("message")
-    return {"type": "about:blank", "title": HTTPStatus(error.status).phrase, "detail": detail} | facts
+    return {"type": "about:blank", "title": HTTPStatus(facts["status"]).phrase, "detail": detail} | facts
 
 
-def _headers(error: VestryError, request: web.BaseRequest) -> dict[str, str]:
+def _headers(error: VestryError, request: web.BaseRequest, status: int) -> dict[str, str]:
     headers: dict[str, str] = {}
     if isinstance(error, TokenRequired):
         headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
-    elif error.status == HTTPStatus.UNAUTHORIZED:
+    elif status == HTTPStatus.UNAUTHORIZED:
         headers[hdrs.WWW_AUTHENTICATE] = "Signature"
         headers["Accept-Signature"] = _accept_signature(request)
     if isinstance(error, MethodNotAllowed):

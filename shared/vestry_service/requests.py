@@ -121,7 +121,7 @@ def client_ip(request: web.BaseRequest, trusted: Collection[Network]) -> str:
         trusted: networks of proxies. From anybody else the header is not read at all.
     """
     peer = request.remote or ""
-    if not trusted or not _is_trusted(peer, trusted):
+    if not trusted or not is_trusted(peer, trusted):
         return peer
     hops = ",".join(request.headers.getall(hdrs.X_FORWARDED_FOR, [])).split(",")
     client = peer
@@ -130,12 +130,13 @@ def client_ip(request: web.BaseRequest, trusted: Collection[Network]) -> str:
         if address is None:
             break
         client = str(address)
-        if not _is_trusted(client, trusted):
+        if not is_trusted(client, trusted):
             break
     return client
 
 
-def _is_trusted(address: str, trusted: Collection[Network]) -> bool:
+def is_trusted(address: str, trusted: Collection[Network]) -> bool:
+    """Tell whether an address, as a connection or a header says it, is in one of the networks."""
     known = _address(address)
     return known is not None and any(known in network for network in trusted)
 

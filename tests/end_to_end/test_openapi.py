@@ -85,10 +85,10 @@ class Asked:
 
 @pytest.fixture(scope="module")
 def world(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A registrar and a verifier that limit nobody, and an operator."""
+    """A registrar and a verifier that limit nobody and believe proxies here, and an operator."""
     with running_valkey(tmp_path_factory.mktemp("fuzz")) as valkey:
         url = postgres.create_database()
-        with running(url, valkey.url, **UNLIMITED) as services:
+        with running(url, valkey.url, **UNLIMITED, TRUSTED_PROXIES="127.0.0.1") as services:
             yield World(services)
         postgres.drop_database(url)
 

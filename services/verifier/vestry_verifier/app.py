@@ -21,6 +21,7 @@ from vestry_service.verification import Verification
 from vestry_signatures.agent_url import AgentUrls
 from vestry_verifier.counted import Counted
 from vestry_verifier.handlers.batch import MAX_BODY, batch_handler
+from vestry_verifier.handlers.proxies import proxy_routes
 from vestry_verifier.handlers.verify import verify_handler
 from vestry_verifier.judge import Judge
 from vestry_verifier.key_cache import KeyCache
@@ -67,6 +68,7 @@ async def open_verifier(
         public = make_app(logger, metrics, trusted_proxies=settings.trusted_proxies, body_limit=MAX_BODY)
         public.router.add_post("/verify", verify_handler(judge, tools))
         public.router.add_post("/verify/batch", batch_handler(judge, tools, logger))
+        public.add_routes(proxy_routes(judge, tools, settings.trusted_proxies))
         public.add_routes(health.routes())
         public.router.add_get(openapi.PATH, openapi.document_handler(public_document()))
         internal = internal_app(logger, metrics, health)

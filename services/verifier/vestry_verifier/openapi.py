@@ -23,6 +23,8 @@ from vestry_signatures.errors import (
     MissingUri,
 )
 from vestry_verifier.handlers.batch import MAX_QUESTIONS
+from vestry_verifier.openapi_proxies import TAG as PROXIES
+from vestry_verifier.openapi_proxies import proxy_paths
 
 CHECKS: Final = ("redis", "registrar")
 TAG: Final = "verification"
@@ -104,8 +106,13 @@ def public_document() -> Json:
     return document(
         "vestry verifier",
         _DESCRIPTION.strip(),
-        {"/verify": {"post": _verify()}, "/verify/batch": {"post": _batch()}, **health_paths(CHECKS)},
-        tags={TAG: "Which agent signed this?", **TAGS},
+        {
+            "/verify": {"post": _verify()},
+            "/verify/batch": {"post": _batch()},
+            **proxy_paths(),
+            **health_paths(CHECKS),
+        },
+        tags={TAG: "Which agent signed this?", PROXIES: "May this request pass?", **TAGS},
         schemas={**SCHEMAS, "Question": _QUESTION, "Verified": _VERIFIED},
     )
 

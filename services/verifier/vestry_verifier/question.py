@@ -38,13 +38,20 @@ def read_question(body: dict[str, Any]) -> Question:
         raise MissingUri
     if not isinstance(method, str) or not isinstance(url, str):
         raise MalformedRequest('"method" and "url" must be strings')
-    if method.upper() == "CONNECT":
-        # Its target is a host and no path: put behind the tool's own host it is a part of another one.
-        raise MalformedRequest("CONNECT asks for a tunnel and not for anything that a tool could answer")
+    refuse_tunnel(method)
     asserted = body.get("content_digest_verified", False)
     if not isinstance(asserted, bool):
         raise MalformedRequest('"content_digest_verified" must be true or false')
     return Question(Request(method, url, _headers(body.get("headers"))), _body(body.get("body")), asserted)
+
+
+def refuse_tunnel(method: str) -> None:
+    """Raise MalformedRequest where the method is CONNECT.
+
+    Its target is a host and no path: put behind the tool's own host it is a part of another one.
+    """
+    if method.upper() == "CONNECT":
+        raise MalformedRequest("CONNECT asks for a tunnel and not for anything that a tool could answer")
 
 
 def _headers(given: object) -> dict[str, list[str]]:
