@@ -1,0 +1,164 @@
+"""The directory of a foreign agent as it is believed now.
+
+1. This process remembers what it knows, and looks into Redis again after a second at most: what one verifier has
+   learned, a removed key above all, every other one knows a second later.
+2. A fresh directory is used as it is. When most of its time is over it is fetched in the background, at a moment
+   that differs from process to process, so that no request waits and no fleet asks in step.
+3. A fresh directory that lacks the key in question is fetched again if it was fetched more than a minute ago: a
+   key that was just added is found then, and strangers who name keys that nobody has cause one fetch a minute.
+4. A stale directory, or one that is not known, is fetched before anything is answered. Whoever wants it meanwhile
+   waits for that one fetch: in this process by one task, in the fleet by the lease (`store.py`).
+5. Where that fails, what is known serves for another hour and is not asked for until the pause is over; what is
+   not known is `DIRECTORY_UNREACHABLE`. A failure never takes a known key away, an answer that lacks it does.
+6. A host has one directory of its own and paths without end. New ones that strangers name are fetched 30 times a
+   minute for a host at most, so that nobody makes us flood it, or fill Redis.
+"""
+
+import asyncio
+import random
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from vestry_signatures.errors import DirectoryUnreachable
+from vestry_verifier.foreign.curiosity import Curiosity
+from vestry_verifier.foreign.document import Document
+from vestry_verifier.foreign.fetch import Fetcher, FetchFailed
+from vestry_verifier.foreign.identifier import Foreign
+from vestry_verifier.foreign.joined import Joined
+from vestry_verifier.foreign.store import LEASE, Claimed, Documents
+
+LOOK_AGAIN: Final = 1.0
+UNKNOWN_KEY_FOR: Final = 60.0
+POLL: Final = 0.05
+CAPACITY: Final = 2_000
+"""Seconds, and the directories that one process remembers."""
+
+
+class Seen(NamedTuple):
+    """What this process knows.
+
+    Attributes:
+        document: as last seen in Redis.
+        looked: when that was.
+        refresh_at: when it is fetched ahead.
+    """
+
+    document: Document
+    looked: float
+    refresh_at: float
+
+
+class Directories:
+    """Foreign directories."""
+
+    def __init__(
+        self,
+        documents: Documents,
+        fetcher: Fetcher,
+        clock: Callable[[], float],
+        chance: Callable[[], float] = random.random,
+        capacity: int = CAPACITY,
+    ) -> None:
+        """Take where a fleet keeps them, who fetches, the time in Unix seconds, and chance from 0 to 1."""
+        self._documents = documents
+        self._fetcher = fetcher
+        self._clock = clock
+        self._chance = chance
+        self._capacity = capacity
+        self._seen: OrderedDict[str, Seen] = OrderedDict()
+        self._curiosity = Curiosity()
+        self._work: Joined[Document] = Joined()
+
+    async def current(self, foreign: Foreign, kid: str) -> Document:
+        """Return the directory of an agent whose host is admitted, for the sake of one key.
+
+        Raises:
+            DirectoryUnreachable: it is not known and cannot be had now.
+            ReplayStoreUnavailable: Redis does not answer.
+        """
+        document = await self._look(foreign.directory_url)  # (1)
+        now = self._clock()
+        if document.is_fresh(now):
+            return await self._fresh(foreign, kid, document, now)
+        if now >= document.retry_at:
+            self._require_curiosity(foreign, document)
+            document = await self._refresh(foreign, document)  # (4)
+        now = self._clock()
+        if document.is_fresh(now) or document.serves_stale(now):  # (5)
+            return document
+        raise DirectoryUnreachable
+
+    def _require_curiosity(self, foreign: Foreign, document: Document) -> None:
+        is_new = document.keys is None and foreign.uid != foreign.authority
+        if is_new and not self._curiosity.allows(foreign.authority, self._clock()):  # (6)
+            raise DirectoryUnreachable
+
+    async def aclose(self) -> None:
+        """Stop what is under way."""
+        await self._work.aclose()
+
+    async def _fresh(self, foreign: Foreign, kid: str, document: Document, now: float) -> Document:
+        if now < document.retry_at:
+            return document
+        lacks = all(key.jwk["kid"] != kid for key in document.keys or ())
+        if lacks and now >= document.started + UNKNOWN_KEY_FOR:  # (3)
+            return await self._refresh(foreign, document)
+        seen = self._seen.get(foreign.directory_url)
+        if seen is not None and now >= seen.refresh_at:  # (2)
+            self._start_refresh(foreign, document)
+        return document
+
+    async def _look(self, url: str) -> Document:
+        seen = self._seen.get(url)
+        if seen is not None and 0 <= self._clock() - seen.looked < LOOK_AGAIN:
+            self._seen.move_to_end(url)
+            return seen.document
+        return await self._work.run(("look", url), lambda: self._read(url))
+
+    async def _read(self, url: str) -> Document:
+        return self._remember(url, await self._documents.read(url))
+
+    def _remember(self, url: str, document: Document) -> Document:
+        known = self._seen.get(url)
+        if known is not None and known.document == document:
+            refresh_at = known.refresh_at
+        else:
+            refresh_at = document.fresh_until - document.lifetime * (0.1 + 0.2 * self._chance())
+        self._seen[url] = Seen(document, self._clock(), refresh_at)
+        self._seen.move_to_end(url)
+        if len(self._seen) > self._capacity:
+            self._seen.popitem(last=False)
+        return document
+
+    async def _refresh(self, foreign: Foreign, known: Document) -> Document:
+        return await self._work.run(foreign.directory_url, lambda: self._refreshed(foreign, known))
+
+    def _start_refresh(self, foreign: Foreign, known: Document) -> None:
+        self._work.start(foreign.directory_url, lambda: self._refreshed(foreign, known))
+
+    async def _refreshed(self, foreign: Foreign, known: Document) -> Document:
+        url, token = foreign.directory_url, secrets.token_urlsafe(16)
+        end = asyncio.get_running_loop().time() + LEASE
+        claimed = await self._documents.claim(url, token)
+        while not claimed.held and not claimed.document.is_news(known):
+            if asyncio.get_running_loop().time() > end:
+                raise DirectoryUnreachable
+            await asyncio.sleep(POLL)
+            claimed = await self._documents.claim(url, token)
+        document = claimed.document
+        if claimed.held:
+            if not document.is_news(known):
+                document = await self._fetched(foreign, claimed)
+            document = await self._documents.write(url, token, document, self._clock())
+        return self._remember(url, document)
+
+    async def _fetched(self, foreign: Foreign, claimed: Claimed) -> Document:
+        known, now = claimed.document, self._clock()
+        try:
+            fetched = await self._fetcher.fetch(foreign, known.etag if known.keys is not None else None)
+        except FetchFailed:
+            return known.failed(self._clock())
+        keys = known.keys if fetched.keys is None else tuple(fetched.keys)
+        return Document(claimed.time, now + fetched.lifetime, fetched.lifetime, fetched.etag, keys)

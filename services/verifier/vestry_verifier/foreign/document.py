@@ -1,0 +1,73 @@
+"""What a fleet of verifiers knows of one foreign directory, in the form in which Redis keeps it.
+
+One line of ASCII: when the fetch began that it comes from, a blank, and the rest as JSON. The time stands apart
+because the script that writes it compares it: of two answers the one that was asked for later counts, also when
+it comes first.
+"""
+
+from typing import NamedTuple
+
+import orjson
+
+from vestry_verifier.foreign.freshness import LONGEST_PAUSE, STALE_IF_ERROR, pause
+from vestry_verifier.foreign.jwks import ForeignKey
+
+
+class Document(NamedTuple):
+    """A directory, or the fact that it could not be had. Times are Unix seconds.
+
+    Attributes:
+        started: when the fetch began by which it is known, by the store's clock; 0 where it never was.
+        fresh_until: until when it is believed without a question.
+        lifetime: seconds for which it was fresh when it came.
+        etag: of its state, or None.
+        keys: None where it is not known.
+        failures: how many fetches have failed since.
+        retry_at: when the next one may be tried.
+    """
+
+    started: float = 0.0
+    fresh_until: float = 0.0
+    lifetime: float = 0.0
+    etag: str | None = None
+    keys: tuple[ForeignKey, ...] | None = None
+    failures: int = 0
+    retry_at: float = 0.0
+
+    def is_fresh(self, now: float) -> bool:
+        """Tell whether it is believed as it is."""
+        return self.keys is not None and now < self.fresh_until
+
+    def serves_stale(self, now: float) -> bool:
+        """Tell whether it may serve while its host cannot be reached (RFC 5861 section 4)."""
+        return self.keys is not None and self.failures > 0 and now < self.fresh_until + STALE_IF_ERROR
+
+    def is_news(self, known: "Document") -> bool:
+        """Tell whether somebody has fetched, or tried to, since `known` was."""
+        return self.started > known.started or self.retry_at > known.retry_at
+
+    def failed(self, now: float) -> "Document":
+        """Return it after one more failure: what was known stays known."""
+        failures = self.failures + 1
+        return self._replace(failures=failures, retry_at=now + pause(failures))
+
+    def life(self, now: float) -> float:
+        """Return for how many seconds it is worth keeping: while it may serve, or while failures are counted."""
+        end = self.fresh_until + STALE_IF_ERROR if self.keys is not None else self.retry_at + LONGEST_PAUSE
+        return max(end - now, 1.0)
+
+    def encode(self) -> bytes:
+        """Return the bytes that Redis keeps."""
+        started, *rest = self
+        return b"%.6f %b" % (started, orjson.dumps(rest))
+
+    @classmethod
+    def decode(cls, data: bytes | None) -> "Document":
+        """Read what Redis keeps; what is not there or cannot be read is a directory that is not known."""
+        started, _, rest = (data or b"").partition(b" ")
+        try:
+            fresh_until, lifetime, etag, keys, failures, retry_at = orjson.loads(rest)
+            found = None if keys is None else tuple(ForeignKey(*key) for key in keys)
+            return cls(float(started), fresh_until, lifetime, etag, found, failures, retry_at)
+        except (ValueError, TypeError):
+            return cls()

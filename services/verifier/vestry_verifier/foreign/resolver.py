@@ -1,0 +1,103 @@
+"""Resolve once, check every address, connect to nothing else.
+
+A check before the connection is worth nothing if the name is resolved again for the connection: in between its owner
+may let it point elsewhere (DNS rebinding). So there is one resolution for a fetch, and what it gave is what is
+connected to:
+
+1. A name is looked up once. If any of its addresses may not be reached, the name is refused as a whole: who mixes
+   inner addresses with outer ones is up to something.
+2. Each socket is made for one of these addresses, and the address is looked at again at that place, the last one
+   before `connect`. A host that is an IP address is never looked up, and is judged there.
+
+`*.localhost` is this machine (RFC 6761 section 6.3), also where the system's resolver does not know it; whether this
+machine may be reached is for 1 and 2 to say.
+
+The system's resolver blocks and cannot be stopped, so it runs in threads of its own: names whose servers never
+answer keep those busy and nothing else.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from vestry_verifier.foreign.addresses import Addresses
+from vestry_verifier.foreign.url import is_loopback_host
+
+Lookup = Callable[[str], Awaitable[list[str]]]
+"""From a DNS name to its addresses, IPv4 and IPv6. Raises OSError where there are none."""
+THREADS: Final = 16
+
+
+class AddressRefused(OSError):
+    """A host is, or resolves to, an address that may not be connected to."""
+
+
+class SystemLookup:
+    """Asks the system's resolver, as every other program here does."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="lookup")
+
+    async def __call__(self, name: str) -> list[str]:
+        """Look a name up. Raises OSError where it has no address."""
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._threads, _getaddrinfo, name)
+        return list(dict.fromkeys(found))
+
+    def close(self) -> None:
+        """Wait for nothing: a look-up that hangs ends when the system gives it up."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _getaddrinfo(name: str) -> list[str]:
+    flags = socket.AI_ADDRCONFIG
+    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM, flags=flags)
+    return [str(address[0]) for *_, address in found]
+
+
+class CheckedResolver(AbstractResolver):
+    """aiohttp's view of it (1)."""
+
+    def __init__(self, lookup: Lookup, addresses: Addresses) -> None:
+        self._lookup = lookup
+        self._addresses = addresses
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return every address of a name. Raises AddressRefused where one of them may not be reached, OSError."""
+        found = ["127.0.0.1", "::1"] if is_loopback_host(host) else await self._lookup(host)
+        allowed = [address for address in found if self._addresses.may_be_reached(address)]
+        if is_loopback_host(host):
+            found = allowed or found  # one of the two families may be named alone
+        if not found or len(allowed) < len(found):
+            raise AddressRefused("the name has an address that may not be reached")
+        return [_result(host, port, address) for address in found]
+
+    async def close(self) -> None:
+        """Do nothing: the lookup belongs to whoever made it."""
+
+
+def _result(host: str, port: int, address: str) -> ResolveResult:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return ResolveResult(
+        hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST
+    )
+
+
+def checked_socket(addresses: Addresses) -> Callable[[Any], socket.socket]:
+    """Return aiohttp's `socket_factory` (2): a socket only for an address that may be reached."""
+
+    def make(info: tuple[int, int, int, str, tuple[Any, ...]]) -> socket.socket:
+        family, kind, protocol, _, address = info
+        if not addresses.may_be_reached(str(address[0])):
+            raise AddressRefused("the address may not be reached")
+        made = socket.socket(family, kind, protocol)
+        made.setblocking(False)
+        return made
+
+    return make
