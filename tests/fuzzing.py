@@ -205,8 +205,21 @@ def _label(world: World, case: Case) -> AuthBase:
 
 
 def _question(world: World, case: Case) -> None:
+    members(case, **_asked(world, case.body))
+
+
+def _questions(world: World, case: Case) -> None:
+    given = case.body.get("requests") if isinstance(case.body, dict) else None
+    members(
+        case,
+        requests=[_asked(world, each) for each in (given if isinstance(given, list) and given else [{}])],
+    )
+
+
+def _asked(world: World, given: Any) -> dict[str, Any]:
+    """Make of what was made up a question that may be answered."""
     agent = world.reader
-    given = case.body if isinstance(case.body, dict) else {}
+    given = given if isinstance(given, dict) else {}
     method, url = given.get("method"), given.get("url")
     try:
         headers = agent.sign(method, url)
@@ -215,7 +228,7 @@ def _question(world: World, case: Case) -> None:
         headers = agent.sign(method, url)
     lines = given.get("headers") if isinstance(given.get("headers"), dict) else {}
     known = {name: line for name, line in lines.items() if not name.lower().startswith("signature")}
-    members(case, method=method, url=url, headers={**known, **headers}, body=None)
+    return {**given, "method": method, "url": url, "headers": {**known, **headers}, "body": None}
 
 
 def _held_by_nginx(world: World, case: Case) -> None:
@@ -262,6 +275,7 @@ DRESSES: Final[Mapping[str, Dress]] = {
     f"{ADMIN_TOKENS}/{{id}}/revoke": _about_token,
     "/admin/counts": _search,
     "/verify": _question,
+    "/verify/batch": _questions,
     "/verify/auth-request": _held_by_nginx,
     "/verify/forward-auth": _held_by_traefik,
     "/verify/ext-authz/{scheme}/{original}": _held_by_envoy,
@@ -311,6 +325,9 @@ def _members(told: Any) -> Iterator[tuple[dict[str, Any], str]]:
     if isinstance(told, dict):
         for name, value in told.items():
             yield told, name
+            yield from _members(value)
+    elif isinstance(told, list):
+        for value in told:
             yield from _members(value)
 
 
