@@ -6,36 +6,32 @@ which host it is for; (3) let the service's own guard look; (4) run the handler;
 into the one error form; (6) count and log the answer.
 """
 
-import re
 from collections.abc import Callable, Collection
-from logging import DEBUG, INFO, WARNING
-from random import getrandbits
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from vestry_service import problems
+from vestry_service.access import REQUEST_ID, Access
 from vestry_service.errors import (
     BodyTooLarge,
     InternalError,
     MethodNotAllowed,
     NotFound,
 )
+from vestry_service.lean import LEAN, Lean
 from vestry_service.logging import Logger
 from vestry_service.metrics import Metrics
-from vestry_service.observed import OBSERVED, Observed
-from vestry_service.requests import Network, client_ip, require_plain_host, require_short_head
+from vestry_service.observed import OBSERVED
+from vestry_service.requests import Network, require_plain_host, require_short_head
 from vestry_signatures.errors import MalformedRequest, VestryError
 
 LOGGER: Final = web.AppKey("LOGGER", Logger)
 METRICS: Final = web.AppKey("METRICS", Metrics)
-REQUEST_ID: Final = "X-Request-Id"
+ACCESS: Final = web.AppKey("ACCESS", Access)
 UNMATCHED: Final = "unmatched"
-# Asked every few seconds by machines: only worth a line when they fail.
-QUIET_ROUTES: Final = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
-_GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
 Guard = Callable[[web.Request], None]
 
@@ -59,59 +55,54 @@ def make_app(
         accept_signature: value of `Accept-Signature` in 401 answers (RFC 9421 section 5.1).
         body_limit: bytes; no handler of this application can read a longer body.
     """
-    app = web.Application(
-        middlewares=[_observing(logger, metrics, tuple(trusted_proxies), guard)], client_max_size=body_limit
-    )
+    access = Access(logger, metrics, trusted_proxies)
+    app = web.Application(middlewares=[_observing(access, guard)], client_max_size=body_limit)
     app[LOGGER] = logger
     app[METRICS] = metrics
+    app[ACCESS] = access
+    if guard is None:
+        app[LEAN] = Lean()
     app[problems.ACCEPT_SIGNATURE] = accept_signature
     app.on_response_prepare.append(_finish_headers)
     return app
 
 
-def _observing(
-    logger: Logger, metrics: Metrics, trusted: tuple[Network, ...], guard: Guard | None
-) -> Middleware:
-    http = metrics.http
-
+def _observing(access: Access, guard: Guard | None) -> Middleware:
     @web.middleware
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         # (1)
         started = perf_counter()
-        seen = request[OBSERVED] = Observed(request_id(request), client_ip(request, trusted))
-        http.in_progress.inc()
+        seen = request[OBSERVED] = access.open(request)
         status = 499  # the client went away, or we are stopping
         try:
-            response = await _answer(request, handler, guard, logger)
+            response = await _answer(request, handler, guard)
             status = response.status
             return response
         finally:
-            # (6)
-            http.in_progress.dec()
-            seconds = perf_counter() - started
-            route = _route(request)
-            http.answered(request.method, route, status, seconds)
-            log_answer(logger, seen, request.method, route, status, seconds)
+            access.close(seen, request.method, _route(request), status, perf_counter() - started)  # (6)
 
     return observe
 
 
-async def _answer(
-    request: web.Request, handler: Handler, guard: Guard | None, logger: Logger
-) -> web.StreamResponse:
+async def _answer(request: web.Request, handler: Handler, guard: Guard | None) -> web.StreamResponse:
     try:
         require_short_head(request)  # (2)
         require_plain_host(request)
         if guard is not None:
             guard(request)  # (3)
         return await handler(request)  # (4)
-    except VestryError as error:  # (5)
-        return _problem(error, request)
-    except web.HTTPException as answer:
-        return _problem(translate(answer, request.client_max_size), request)
-    except Exception as fault:  # whatever it is, the caller gets the one form and no detail
-        logger.error("unforeseen fault", request_id=request[OBSERVED].request_id, exc_info=fault)
-        return _problem(InternalError(), request)
+    except Exception as fault:
+        return failure(fault, request)  # (5)
+
+
+def failure(fault: Exception, request: web.Request) -> web.Response:
+    """Return the answer to a request whose handler raised: whatever it was, in the one form and without detail."""
+    if isinstance(fault, VestryError):
+        return _problem(fault, request)
+    if isinstance(fault, web.HTTPException):
+        return _problem(translate(fault, request.client_max_size), request)
+    request.app[LOGGER].error("unforeseen fault", request_id=request[OBSERVED].request_id, exc_info=fault)
+    return _problem(InternalError(), request)
 
 
 def _problem(error: VestryError, request: web.Request) -> web.Response:
@@ -130,36 +121,6 @@ def translate(answer: web.HTTPException, limit: int = 0) -> VestryError:
     if 400 <= answer.status < 500:
         return MalformedRequest()
     return InternalError()
-
-
-def request_id(request: web.BaseRequest) -> str:
-    """Return the caller's request id where it is harmless to repeat, else a new one."""
-    given = request.headers.get(REQUEST_ID)
-    if given is not None and _GIVEN_ID.fullmatch(given):
-        return given
-    return f"{getrandbits(128):032x}"
-
-
-def log_answer(logger: Logger, seen: Observed, method: str, route: str, status: int, seconds: float) -> None:
-    """Write the one line about a request. `seconds` is how long the answer took."""
-    level = _level(route, status)
-    if not logger.is_enabled_for(level):
-        return
-    facts: dict[str, Any] = {
-        "request_id": seen.request_id,
-        "method": method,
-        "route": route,
-        "status": status,
-        "duration_ms": round(seconds * 1000, 3),
-    }
-    seen.add_to(facts)
-    logger.write(level, "request", facts)
-
-
-def _level(route: str, status: int) -> int:
-    if status >= 500:
-        return WARNING
-    return DEBUG if route in QUIET_ROUTES else INFO
 
 
 def _route(request: web.Request) -> str:

@@ -28,46 +28,44 @@ from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import _ErrInfo
 
 from vestry_service import problems
-from vestry_service.app import LOGGER, METRICS, REQUEST_ID, log_answer, request_id, translate
+from vestry_service.access import REQUEST_ID, request_id
+from vestry_service.app import translate
 from vestry_service.errors import InternalError
-from vestry_service.logging import Logger
-from vestry_service.metrics import Metrics
+from vestry_service.lean_connection import LeanConnection
 from vestry_service.observed import OBSERVED, Observed
-from vestry_service.requests import HEAD_BYTES
+from vestry_service.requests import HEAD_BYTES, PARSER_LIMITS
 from vestry_signatures.errors import MalformedRequest, VestryError
 
 KEEPALIVE: Final = 75.0  # longer than the 60 s for which common gateways keep their connections to us
 LINGERING: Final = 2.0
-HEADER_BYTES: Final = 16 * 1024  # one header field; the signature headers have a lower limit of their own
-HEADERS: Final = 128
 UNPARSED: Final = "unparsed"
 
 
-class Connection(web.RequestHandler):
-    """One connection; only what is said outside of handlers differs from aiohttp's own."""
+class Connection(LeanConnection):
+    """One connection; what is said outside of handlers differs from aiohttp's own, and what is lean is short."""
 
-    __slots__ = ("_body", "_head", "_our_logger", "_our_metrics")
+    __slots__ = ("_body", "_head")
 
-    def __init__(
-        self, server: web.Server, *, our_logger: Logger, our_metrics: Metrics, **kwargs: Any
-    ) -> None:
-        super().__init__(server, **kwargs)
-        self._our_logger = our_logger
-        self._our_metrics = our_metrics
+    def __init__(self, server: web.Server, *, app: web.Application, **kwargs: Any) -> None:
+        super().__init__(server, app=app, **kwargs)
         self._head = 0
         self._body = EMPTY_PAYLOAD  # of the request that came last
 
     @property
     def is_idle(self) -> bool:
         """Whether it waits for its client to ask something, and is not closed yet."""
-        return self._current_request is None and not self._messages and self.transport is not None
+        busy = self._current_request is not None or self.is_answering or self._messages
+        return not busy and self.transport is not None
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in; where they break a body, tell whoever reads it, who would otherwise wait for the rest."""
+        if self.take(data):
+            return
         before, is_body = self._request_count, self._takes_a_body
         super().data_received(data)
         if self._request_count > before:
             self._body = self._messages[-1][1]
+        self.follow(data, self._request_count - before)
         # What ends a body is no part of a head: it may be longer than any head.
         self._limit_head(0 if is_body or self._request_count > before else len(data))
         request = self._current_request
@@ -101,7 +99,7 @@ class Connection(web.RequestHandler):
             raise ConnectionError("part of an answer is sent already")
         if isinstance(exc, HttpProcessingError) or status == 400:
             return self._refusal(MalformedRequest("this is not HTTP as it is spoken here"), request)
-        self._our_logger.error("unforeseen fault outside of a handler", exc_info=exc)
+        self._access.logger.error("unforeseen fault outside of a handler", exc_info=exc)
         return self._refusal(InternalError(), request)
 
     async def finish_response(
@@ -122,8 +120,7 @@ class Connection(web.RequestHandler):
         response = _Nameless(status=rendered.status, body=rendered.body, headers=rendered.headers)
         response.headers[REQUEST_ID] = seen.request_id
         response.force_close()
-        self._our_metrics.http.answered("other", UNPARSED, error.status, 0.0)
-        log_answer(self._our_logger, seen, "other", UNPARSED, error.status, 0.0)
+        self._access.note(seen, "other", UNPARSED, error.status, 0.0)
         return response
 
 
@@ -138,12 +135,10 @@ class _Nameless(web.Response):
 class _Listening(web.Server):
     """aiohttp's server, making connections of ours."""
 
-    def __init__(
-        self, made: web.Server, logger: Logger, metrics: Metrics, most: float, **kwargs: Any
-    ) -> None:
+    def __init__(self, made: web.Server, app: web.Application, most: float, **kwargs: Any) -> None:
         super().__init__(made.request_handler, request_factory=made.request_factory, **kwargs)
         self._most = most
-        self._ours: dict[str, Any] = {"our_logger": logger, "our_metrics": metrics, **kwargs}
+        self._ours: dict[str, Any] = {"app": app, **kwargs}
 
     def __call__(self) -> Connection:
         return Connection(self, loop=self._loop, **self._ours)
@@ -165,17 +160,13 @@ class Runner(web.AppRunner):
         self._most = most
 
     async def _make_server(self) -> web.Server:
-        app = self.app
         return _Listening(
             await super()._make_server(),
-            app[LOGGER],
-            app[METRICS],
+            self.app,
             self._most,
             access_log=None,
             auto_decompress=False,
             keepalive_timeout=KEEPALIVE,
             lingering_time=LINGERING,
-            max_line_size=HEADER_BYTES,
-            max_field_size=HEADER_BYTES,
-            max_headers=HEADERS,
+            **PARSER_LIMITS,
         )

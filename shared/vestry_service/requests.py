@@ -12,13 +12,14 @@
 
 import asyncio
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Protocol
 
 import orjson
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDictProxy
 
 from vestry_service.errors import BodyTooLarge
 from vestry_signatures.errors import MalformedRequest
@@ -26,6 +27,23 @@ from vestry_signatures.errors import MalformedRequest
 Network = IPv4Network | IPv6Network
 BODY_TIMEOUT: Final = 10.0  # seconds for a whole body to arrive
 HEAD_BYTES: Final = 64 * 1024  # of all headers together
+HEADER_BYTES: Final = 16 * 1024  # one header field; the signature headers have a lower limit of their own
+PARSER_LIMITS: Final[Mapping[str, Any]] = {
+    "max_line_size": HEADER_BYTES,
+    "max_field_size": HEADER_BYTES,
+    "max_headers": 128,
+}
+"""How aiohttp's parser is set, wherever it is used."""
+
+
+class Said(Protocol):
+    """A request as far as its head and its sender go."""
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]: ...
+
+    @property
+    def remote(self) -> str | None: ...
 
 
 def require_plain_host(request: web.Request) -> None:
@@ -113,7 +131,7 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def client_ip(request: web.BaseRequest, trusted: Collection[Network]) -> str:
+def client_ip(request: Said, trusted: Collection[Network]) -> str:
     """Return the client's address: the rightmost one in `X-Forwarded-For` that no trusted proxy has.
 
     Args:

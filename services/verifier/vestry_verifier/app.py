@@ -11,6 +11,7 @@ from vestry_service import openapi
 from vestry_service.app import make_app
 from vestry_service.health import Health
 from vestry_service.internal import internal_app
+from vestry_service.lean import add_post
 from vestry_service.logging import Logger
 from vestry_service.metrics import Metrics
 from vestry_service.policy import policy_of
@@ -20,9 +21,9 @@ from vestry_service.trust import OwnAgents
 from vestry_service.verification import Verification
 from vestry_signatures.agent_url import AgentUrls
 from vestry_verifier.counted import Counted
-from vestry_verifier.handlers.batch import MAX_BODY, batch_handler
+from vestry_verifier.handlers.batch import MAX_BODY, batch_answer
 from vestry_verifier.handlers.proxies import proxy_routes
-from vestry_verifier.handlers.verify import verify_handler
+from vestry_verifier.handlers.verify import verify_answer
 from vestry_verifier.judge import Judge
 from vestry_verifier.key_cache import KeyCache
 from vestry_verifier.openapi import internal_document, public_document
@@ -66,8 +67,8 @@ async def open_verifier(
         judge = Judge(Verification(keys, store), OwnAgents(agents), Counted(metrics), clock)
         tools = Tools(ToolPolicy("default", policy_of(settings)))
         public = make_app(logger, metrics, trusted_proxies=settings.trusted_proxies, body_limit=MAX_BODY)
-        public.router.add_post("/verify", verify_handler(judge, tools))
-        public.router.add_post("/verify/batch", batch_handler(judge, tools, logger))
+        add_post(public, "/verify", verify_answer(judge, tools))
+        add_post(public, "/verify/batch", batch_answer(judge, tools, logger))
         public.add_routes(proxy_routes(judge, tools, settings.trusted_proxies))
         public.add_routes(health.routes())
         public.router.add_get(openapi.PATH, openapi.document_handler(public_document()))

@@ -10,14 +10,14 @@ from logging import INFO
 from typing import Any, Final
 
 import orjson
-from aiohttp import hdrs, web
+from aiohttp import hdrs
 
 from vestry_service import problems
+from vestry_service.exchange import Answer, Exchange, Reply
 from vestry_service.logging import Logger
-from vestry_service.observed import OBSERVED, Observed
-from vestry_service.requests import parse_json_object, read_body
+from vestry_service.observed import Observed
+from vestry_service.requests import parse_json_object
 from vestry_signatures.errors import MalformedRequest, VestryError
-from vestry_verifier.handlers.verify import Handler
 from vestry_verifier.judge import Judge, Verdict
 from vestry_verifier.question import question_or_error
 from vestry_verifier.rendering import facts_of
@@ -28,16 +28,16 @@ MAX_BODY: Final = 1024 * 1024
 """Bytes: 4 KiB a question where there are as many as there may be."""
 
 
-def batch_handler(judge: Judge, tools: Tools, logger: Logger) -> Handler:
-    """Return the handler. Each question leaves a line of its own in the log, with its place in the batch."""
+def batch_answer(judge: Judge, tools: Tools, logger: Logger) -> Answer:
+    """Return what answers. Each question leaves a line of its own in the log, with its place in the batch."""
 
-    async def verify_batch(request: web.Request) -> web.Response:
-        tool = tools.of(request.headers.get(hdrs.AUTHORIZATION))
-        asked = _requests_in(parse_json_object(await read_body(request, MAX_BODY)))
+    async def verify_batch(exchange: Exchange) -> Reply:
+        tool = tools.of(exchange.headers.get(hdrs.AUTHORIZATION))
+        asked = _requests_in(parse_json_object(await exchange.body(MAX_BODY)))
         verdicts = await judge.judge_all([question_or_error(each) for each in asked], tool)
-        _log(logger, request[OBSERVED].request_id, verdicts)
+        _log(logger, exchange.seen.request_id, verdicts)
         results = [_result(verdict) for verdict in verdicts]
-        return web.Response(body=orjson.dumps({"results": results}), content_type="application/json")
+        return Reply(orjson.dumps({"results": results}))
 
     return verify_batch
 

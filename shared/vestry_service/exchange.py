@@ -1,0 +1,72 @@
+"""A question and its answer in JSON, without a word about how they travel.
+
+Most of what tools ask is one kind of thing: a body goes in, and 200 with a JSON body comes out, or an error is raised
+(`problems` sends it). Written as a function of an `Exchange`, such an endpoint can be served the ordinary way, by
+aiohttp (`handler_of`), and the short way (`lean`), and says the same either way.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol
+
+from aiohttp import web
+from multidict import CIMultiDictProxy
+
+from vestry_service.observed import OBSERVED, Observed
+from vestry_service.requests import read_body
+
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class Exchange(Protocol):
+    """What was asked.
+
+    Attributes:
+        headers: of the request.
+        seen: what the log is to say about it.
+    """
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]: ...
+
+    @property
+    def seen(self) -> Observed: ...
+
+    async def body(self, limit: int) -> bytes:
+        """Return the body, of `limit` bytes at most. Raises as `requests.read_body` does."""
+        ...
+
+
+class Reply(NamedTuple):
+    """A 200 answer: its body, which is JSON, and further headers."""
+
+    body: bytes
+    headers: Mapping[str, str] = _NONE
+
+
+Answer = Callable[[Exchange], Awaitable[Reply]]
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class _Ordinary:
+    """An exchange over an aiohttp request."""
+
+    __slots__ = ("_request", "headers", "seen")
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self.headers = request.headers
+        self.seen = request[OBSERVED]
+
+    async def body(self, limit: int) -> bytes:
+        return await read_body(self._request, limit)
+
+
+def handler_of(answer: Answer) -> Handler:
+    """Return the aiohttp handler that gives the same answers."""
+
+    async def handler(request: web.Request) -> web.Response:
+        reply = await answer(_Ordinary(request))
+        return web.Response(body=reply.body, headers=reply.headers, content_type="application/json")
+
+    return handler
