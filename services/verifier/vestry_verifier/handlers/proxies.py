@@ -23,12 +23,12 @@ from aiohttp import web
 
 from vestry_service import problems
 from vestry_service.errors import RateLimited, ServiceError, UntrustedProxy
+from vestry_service.exchange import Handler
 from vestry_service.observed import OBSERVED
 from vestry_service.requests import Network, is_trusted
 from vestry_service.verification import Verified
 from vestry_signatures.errors import SignatureError, Undecided, VestryError
 from vestry_verifier.forwarded import EXT_AUTHZ, KINDS, Call, tool_token
-from vestry_verifier.handlers.verify import Handler
 from vestry_verifier.judge import Asked, Judge
 from vestry_verifier.tools import Tools
 
