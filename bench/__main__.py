@@ -3,59 +3,88 @@
 import argparse
 import datetime
 import platform
+import shlex
 import sys
 import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
+from bench import core, latency, registrar, verify
+from bench.again import repeated
 from bench.audit import compare_audit
-from bench.clients import released_binary
-from bench.core import compare_core
-from bench.report import table
-from bench.services import compare_services
+from bench.ground import Ground
+from bench.peers import say
+from bench.report import Row, missed, table, write
 from bench.stacks import OTHER_CORE, pin
 
-README = Path(__file__).parent / "README.md"
-BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
-PARTS = ("aiohttp", "cryptography", "pynacl", "redis", "uvloop")
+README: Final = Path(__file__).parent / "README.md"
+LIBRARIES: Final = ("aiohttp", "cryptography", "pynacl", "redis", "uvloop")
+PARTS: Final[dict[str, Callable[[Ground], Sequence[Row]]]] = {
+    "core": core.core,
+    "verify": verify.verify,
+    "batch": verify.batch,
+    "latency": latency.latency,
+    "beside": latency.beside,
+    "register": registrar.register,
+    "directory": registrar.directory,
+    "audit": compare_audit,
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="pairs of slices (default: 7)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of a slice (default: 2)")
-    parser.add_argument("--core-only", action="store_true", help="leave the services out")
-    arguments = parser.parse_args()
+    arguments = _arguments()
     pin(OTHER_CORE)
-    found = compare_core(5 * arguments.rounds, arguments.seconds / 10)
-    if not arguments.core_only:
-        with tempfile.TemporaryDirectory(prefix="vestry-bench-") as folder:
-            found += compare_services(Path(folder), released_binary(), arguments.rounds, arguments.seconds)
-            found += compare_audit(Path(folder) / "audit", arguments.rounds, arguments.seconds)
-    text = f"{_circumstances()}\n\n{table(found)}\n"
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="vestry-bench-") as folder, ExitStack() as exits:
+        ground = Ground(Path(folder), arguments.rounds, arguments.seconds, exits)
+        for name in arguments.only:
+            began = time.monotonic()
+            found = PARTS[name](ground)
+            rows += found
+            say(f"{name} took {time.monotonic() - began:.0f} s")
+    text = f"{_circumstances()}\n\n{table(rows)}\n"
     print(text)
-    if not arguments.core_only:
-        _write(text)
-    missed = [
-        each.ours
-        for each in found
-        if each.to_reach and sorted(each.ratios)[len(each.ratios) // 2] < each.to_reach
-    ]
-    sys.exit(f"not reached: {', '.join(missed)}" if missed else 0)
+    if set(arguments.only) == set(PARTS):
+        write(README, text)
+    if missed(rows):
+        sys.exit(f"not reached: {', '.join(missed(rows))}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="pairs of slices (default: 5)")
+    parser.add_argument("--seconds", type=float, default=1.5, help="length of a slice (default: 1.5)")
+    parser.add_argument(
+        "--only",
+        type=_parts,
+        default=list(PARTS),
+        metavar="PART,…",
+        help=f"of {', '.join(PARTS)}; not written",
+    )
+    return parser.parse_args()
+
+
+def _parts(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := set(names) - set(PARTS):
+        raise argparse.ArgumentTypeError(f"no such part: {', '.join(sorted(unknown))}")
+    return names
 
 
 def _circumstances() -> str:
     today = datetime.datetime.now(datetime.UTC).date()
-    parts = ", ".join(f"{name} {version(name)}" for name in PARTS)
+    parts = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
     return (
-        f"Measured on {today} by `make bench`: CPython {platform.python_version()}, {platform.machine()}, {parts}.\n"
-        "Medians over alternating slices; server on one core, stores and load on the other."
+        f"Measured on {today} by `{command}` (`make bench`): CPython {platform.python_version()}, "
+        f"{platform.machine()}, {parts}.\n"
+        "Medians over alternating slices; server on one core, stores and load on the other. "
+        f"Slices made again after an answer that was not 200: {len(repeated)}."
     )
-
-
-def _write(text: str) -> None:
-    before, _, rest = README.read_text().partition(BEGIN)
-    README.write_text(f"{before}{BEGIN}{text}{END}{rest.partition(END)[2]}")
 
 
 if __name__ == "__main__":

@@ -10,81 +10,58 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
+from contextlib import ExitStack, suppress
 
 import uvloop
 from prometheus_client import CollectorRegistry, Gauge
 
 from bench import traffic
-from bench.load import rate
-from bench.report import Comparison, Slice, compare
-from bench.stacks import Stores, free_port, python_module, server, stores
+from bench.figures import Sample, Slice
+from bench.ground import Ground, vestry
+from bench.load import sample
+from bench.report import Comparison, compare
+from bench.stacks import Running, stores
 from bench.untold import untold
 from vestry_registrar.audit.sealer import Sealer
 from vestry_registrar.migrate import migrate
 from vestry_registrar.repository.enrolments import ENROL_AGENT
 from vestry_service.logging import make_logger
 from vestry_service.postgres import Pool, open_pool
-from vestry_signatures import generate
 
 WRITERS = 32
 GOAL = 1 / 1.3
-HERE = str(Path(__file__).parent.parent)
 
 
-def compare_audit(folder: Path, rounds: int, seconds: float) -> list[Comparison]:
+def compare_audit(ground: Ground) -> list[Comparison]:
     """Compare registrations with and without the audit trail."""
+    folder, seconds = ground.folder / "audit", ground.seconds
     with stores(folder) as stack, ExitStack() as running:
         url = stack.postgres.url
         migrate(url)
         statements = compare(
             ("registration statement, its event sealed", _statement(url, ENROL_AGENT, seconds, sealed=True)),
             ("the same without an event", _statement(url, untold(ENROL_AGENT), seconds, sealed=False)),
-            rounds,
+            ground.rounds,
         )
-        told = running.enter_context(_registrar("vestry_registrar", folder, stack))
-        quiet = running.enter_context(_registrar("bench.untold", folder, stack))
+        told, quiet = (
+            running.enter_context(vestry(folder, stack, module)).registrar
+            for module in ("vestry_registrar", "bench.untold")
+        )
         requests = compare(
-            ("POST /register, its event sealed", _requests(told, seconds)),
+            ("`POST /register`, its event sealed", _requests(told, seconds)),
             ("the same without an event", _requests(quiet, seconds)),
-            rounds,
+            ground.rounds,
             GOAL,
         )
         return [requests, statements]
 
 
-@contextmanager
-def _registrar(module: str, folder: Path, stack: Stores) -> Iterator[int]:
-    """Yield the port of a registrar that lets everybody register."""
-    port = free_port()
-    environ = {
-        "PYTHONPATH": HERE,
-        "PORT": str(port),
-        "INTERNAL_PORT": str(free_port()),
-        "BIND": "127.0.0.1",
-        "DATABASE_URL": stack.postgres.url,
-        "REDIS_URL": stack.valkey.url,
-        "LIMIT_REGISTER": "off",
-        "LOG_FORMAT": "json",
-    }
-    with server(python_module(module), port, folder / f"{module}.log", environ):
-        yield port
-
-
-def _requests(port: int, seconds: float) -> Slice:
+def _requests(server: Running, seconds: float) -> Slice:
     """Registrations over HTTP, each of a new key."""
 
-    def measure() -> float:
-        url = f"http://localhost:{port}/register"
-        requests = []
-        for _ in range(int(seconds * 1500)):
-            key = generate()
-            body = json.dumps({"public_jwk": key.public.jwk}).encode()
-            headers = traffic.signed(key, "POST", url, None)
-            requests.append(traffic.post(f"localhost:{port}", "/register", body, headers))
-        return rate(port, requests, WRITERS, seconds)
+    def measure() -> Sample:
+        requests = traffic.register_requests(f"localhost:{server.port}", int(seconds * 3000))
+        return sample(server, requests, WRITERS, seconds)
 
     return measure
 
@@ -92,7 +69,7 @@ def _requests(port: int, seconds: float) -> Slice:
 def _statement(url: str, statement: str, seconds: float, *, sealed: bool) -> Slice:
     """The statement alone, by many at once."""
 
-    async def measure() -> float:
+    async def measure() -> Sample:
         async with open_pool(url, WRITERS + 1) as pool:
             began = time.perf_counter()
             sealer = asyncio.create_task(_sealer(pool).run()) if sealed else None
@@ -104,7 +81,7 @@ def _statement(url: str, statement: str, seconds: float, *, sealed: bool) -> Sli
                     await sealer
                 while await _sealer(pool).seal():
                     pass
-            return sum(counts) / (time.perf_counter() - began)
+            return Sample(sum(counts) / (time.perf_counter() - began))
 
     return lambda: uvloop.run(measure())
 

@@ -1,75 +1,100 @@
-"""The signature core on the common form, against nothing but the Ed25519 check that it contains.
+"""The signature core on the common form, against nothing but the Ed25519 check that it contains, and against others.
 
 Core: from header lines to a proof (parse, profile, time, signature base, check), the key being at hand as it is in a
-verifier that has seen the agent before. Raw: the same library checking the same signature over the same bytes.
+verifier that has seen the agent before. Raw: the same library checking the same signature over the same bytes. The
+others are released libraries that verify the same request, given the same key: npm `web-bot-auth` and `vestauth` on
+Node (libraries.cjs), PyPI `http-message-signatures` on the same Python. Everything runs on the core where servers do,
+and is counted by the second of its own time on it.
 """
 
 import base64
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Final
 
-from bench.report import Comparison, Slice, compare
+from bench.figures import Slice
+from bench.ground import Ground
+from bench.libraries import http_message_signatures, node_library
+from bench.repeated import repeated
+from bench.report import Comparison, compare
 from vestry_signatures import Policy, PrivateKey, Proof, PublicKey, Request, generate, sign, verify
 from vestry_signatures.algorithms import (
     HAVE_LIBSODIUM,
     Checker,
     ed25519_by_cryptography,
     ed25519_by_libsodium,
+    ed25519_checker,
 )
 
-URL = "https://tool.example/things"
-AGENT = "https://agent-0123456789abcdef01234567.vestry.example"
+URL: Final = "https://tool.example/things"
+AGENT: Final = "https://agent-0123456789abcdef01234567.vestry.example"
+Library = Callable[[bytes], Checker]
 
 
-def compare_core(rounds: int, seconds: float) -> list[Comparison]:
-    """Compare with each Ed25519 library that is installed, in both profiles."""
-    libraries: list[tuple[str, Callable[[bytes], Checker], float | None]] = [
-        ("cryptography", ed25519_by_cryptography, 0.8)
-    ]
+def core(ground: Ground) -> list[Comparison]:
+    """Compare with each Ed25519 library that is installed, in both profiles, and with other implementations."""
+    seconds, rounds = ground.seconds / 5, 3 * ground.rounds
+    libraries: list[tuple[str, Library]] = [("cryptography", ed25519_by_cryptography)]
     if HAVE_LIBSODIUM:
-        libraries.append(("libsodium", ed25519_by_libsodium, None))
-    return [
-        _compare(name, checker, profile, goal, rounds, seconds)
-        for name, checker, goal in libraries
+        libraries.insert(0, ("libsodium", ed25519_by_libsodium))
+    found = [
+        compare(
+            (f"signature core, {profile}, {name}", core_slice(library, profile, seconds)),
+            (f"raw Ed25519, {name}", raw_check(library, seconds)),
+            rounds,
+            0.8 if library is ed25519_checker else None,
+        )
+        for name, library in libraries
         for profile in ("vestauth", "web-bot-auth")
     ]
+    return found + _others(seconds, rounds)
 
 
-def _compare(
-    library: str,
-    checker: Callable[[bytes], Checker],
-    profile: str,
-    goal: float | None,
-    rounds: int,
-    seconds: float,
-) -> Comparison:
+def _others(seconds: float, rounds: int) -> list[Comparison]:
     private = generate()
-    key = _bind(private, checker)
-    headers = _headers(private, profile)
-    policy, now = Policy(), int(time.time())
+    headers = _signed(private, "vestauth")  # the one form that all of them read
+    ours = "signature core, vestauth", core_slice(ed25519_checker, "vestauth", seconds)
+    with ExitStack() as running:
+        others = [
+            ("npm `web-bot-auth`", node_library(running, "cloudflare", URL, headers, private, seconds)),
+            ("npm `vestauth`", node_library(running, "javascript", URL, headers, private, seconds)),
+            ("PyPI `http-message-signatures`", http_message_signatures(URL, headers, private, seconds)),
+        ]
+        return [compare(ours, (name, theirs), rounds) for name, theirs in others if theirs is not None]
 
-    def core() -> Proof:
-        return verify(Request("GET", URL, headers), lambda _agent, _kid: key, policy, now)[0]
 
-    proof = core()
+def core_slice(library: Library, profile: str, seconds: float) -> Slice:
+    """Verify over and over."""
+    run, _ = _verifying(library, profile)
+    return repeated(run, seconds)
+
+
+def raw_check(library: Library, seconds: float) -> Slice:
+    """Check the signature of the common form over and over, and nothing else."""
+    run, key = _verifying(library, "vestauth")
+    proof = run()
     value, base, check = proof.claim.signature.value, proof.base, key.check
-    return compare(
-        (f"signature core, {profile}, {library}", repeated(core, seconds)),
-        (f"raw Ed25519 check, {library}", repeated(lambda: check(value, base), seconds)),
-        rounds,
-        goal,
-    )
+    return repeated(lambda: check(value, base), seconds)
 
 
-def _bind(private: PrivateKey, checker: Callable[[bytes], Checker]) -> PublicKey:
+def _verifying(library: Library, profile: str) -> tuple[Callable[[], Proof], PublicKey]:
+    private = generate()
+    key = _bind(private, library)
+    headers = {name.lower(): [value] for name, value in _signed(private, profile).items()}
+    policy, now = Policy(), int(time.time())
+    return lambda: verify(Request("GET", URL, headers), lambda _agent, _kid: key, policy, now)[0], key
+
+
+def _bind(private: PrivateKey, library: Library) -> PublicKey:
     """The public half, bound to one library."""
     jwk = {name: value for name, value in private.public.jwk.items() if name != "kid"}
-    return PublicKey(jwk, "ed25519", checker(base64.urlsafe_b64decode(jwk["x"] + "=")))
+    return PublicKey(jwk, "ed25519", library(base64.urlsafe_b64decode(jwk["x"] + "=")))
 
 
-def _headers(private: PrivateKey, profile: str) -> dict[str, list[str]]:
+def _signed(private: PrivateKey, profile: str) -> dict[str, str]:
     components = ["@authority"] if profile == "vestauth" else None
-    signed = sign(
+    return sign(
         Request.of("GET", URL, []),
         private,
         created=int(time.time()),
@@ -77,18 +102,3 @@ def _headers(private: PrivateKey, profile: str) -> dict[str, list[str]]:
         agent_url=AGENT,
         components=components,
     )
-    return {name.lower(): [value] for name, value in signed.items()}
-
-
-def repeated(act: Callable[[], object], seconds: float) -> Slice:
-    """A slice that does something over and over, by the second of this process's own time on a core."""
-
-    def measure() -> float:
-        began, done = time.process_time(), 0
-        while (spent := time.process_time() - began) < seconds:
-            for _ in range(20):
-                act()
-            done += 20
-        return done / spent
-
-    return measure

@@ -2,12 +2,15 @@
 
 import time
 from itertools import count
+from typing import Final
 
 import orjson
 
-from vestry_signatures import PrivateKey, Request, sign
+from vestry_signatures import PrivateKey, Request, generate, sign
+from vestry_signatures.agent_url import WELL_KNOWN_PATH
 
 _numbers = count()
+_JSON: Final = {"Content-Type": "application/json"}
 
 
 def post(authority: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> bytes:
@@ -30,15 +33,25 @@ def signed(key: PrivateKey, method: str, url: str, agent_url: str | None) -> dic
     )
 
 
-def verify_requests(authority: str, key: PrivateKey, agent_url: str, number: int) -> list[bytes]:
-    """Questions of a tool that received a signed GET."""
+def question(key: PrivateKey, agent_url: str) -> dict[str, object]:
+    """What a tool asks that received a signed GET."""
     url = "https://tool.example/things?page=2"
+    return {"method": "GET", "url": url, "headers": signed(key, "GET", url, agent_url)}
+
+
+def verify_requests(authority: str, key: PrivateKey, agent_url: str, number: int) -> list[bytes]:
+    """Questions, one each."""
+    return [post(authority, "/verify", orjson.dumps(question(key, agent_url)), _JSON) for _ in range(number)]
+
+
+def batch_requests(authority: str, key: PrivateKey, agent_url: str, number: int, size: int) -> list[bytes]:
+    """Batches of so many questions each."""
     return [
         post(
             authority,
-            "/verify",
-            orjson.dumps({"method": "GET", "url": url, "headers": signed(key, "GET", url, agent_url)}),
-            {"Content-Type": "application/json"},
+            "/verify/batch",
+            orjson.dumps({"requests": [question(key, agent_url) for _ in range(size)]}),
+            _JSON,
         )
         for _ in range(number)
     ]
@@ -50,7 +63,23 @@ def whoami_requests(authority: str, key: PrivateKey, agent_url: str, number: int
     return [post(authority, "/whoami", b"", signed(key, "POST", url, agent_url)) for _ in range(number)]
 
 
+def register_requests(authority: str, number: int) -> list[bytes]:
+    """Registrations, each of a new key."""
+    url = f"http://{authority}/register"
+    requests = []
+    for _ in range(number):
+        key = generate()
+        body = orjson.dumps({"public_jwk": key.public.jwk})
+        requests.append(post(authority, "/register", body, {**signed(key, "POST", url, None), **_JSON}))
+    return requests
+
+
+def directory_request(host: str) -> bytes:
+    """Somebody reading the keys of an agent, at the host name of its own."""
+    return f"GET {WELL_KNOWN_PATH} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+
 def hello_requests(authority: str, like: list[bytes]) -> list[bytes]:
     """Posts of the same size as others, for a handler that only reads and answers JSON."""
     body = like[0].partition(b"\r\n\r\n")[2]
-    return [post(authority, "/hello", body, {"Content-Type": "application/json"})] * len(like)
+    return [post(authority, "/hello", body, _JSON)] * len(like)
