@@ -34,6 +34,7 @@ from vestry_service.settings import load
 from vestry_service.sockets import listening
 from vestry_signatures import PrivateKey, generate
 from vestry_verifier.app import open_verifier
+from vestry_verifier.foreign.open import INTERNET, Outside
 from vestry_verifier.settings import VerifierSettings
 
 BASE = "https://agents.example"
@@ -210,7 +211,12 @@ class Services:
         self.registrars.append(service)
         return service
 
-    def add_verifier(self, clock: Clock = time.time, **environ: str) -> Service:
+    def add_verifier(
+        self,
+        clock: Clock = time.time,
+        outside: Outside = INTERNET,
+        **environ: str,
+    ) -> Service:
         service = Service("verifier", self._background)
         asked = (
             {"REGISTRAR_URL": f"http://127.0.0.1:{self.registrar.internal_port}"} if self.registrars else {}
@@ -218,7 +224,7 @@ class Services:
         settings = load(
             VerifierSettings, {"PUBLIC_URL": BASE, "REDIS_URL": self.redis_url, **asked, **environ}
         )
-        service.start(open_verifier(settings, service.logger, service.metrics, clock))
+        service.start(open_verifier(settings, service.logger, service.metrics, clock, outside))
         self.verifiers.append(service)
         return service
 
@@ -232,9 +238,14 @@ class Services:
             self.drop(service)
 
     @contextmanager
-    def another_verifier(self, clock: Clock = time.time, **environ: str) -> Iterator[Service]:
-        """Run one more verifier for a while, perhaps with other settings."""
-        service = self.add_verifier(clock, **environ)
+    def another_verifier(
+        self,
+        clock: Clock = time.time,
+        outside: Outside = INTERNET,
+        **environ: str,
+    ) -> Iterator[Service]:
+        """Run one more verifier for a while, perhaps with other settings, or in another world."""
+        service = self.add_verifier(clock, outside, **environ)
         try:
             yield service
         finally:

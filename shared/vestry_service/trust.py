@@ -16,7 +16,8 @@ class Signer(NamedTuple):
     """An agent, in its one spelling.
 
     Attributes:
-        uid: `agent-…` for one of ours, else the whole host[:port].
+        uid: `agent-…` for one of ours, else the whole host[:port]; with a path behind it where the keys are not the
+            host's own, but those of somebody who has that path of it.
         url: its agent URL.
         directory_url: where its keys are published.
         foreign: whether it is another authority's, and not ours.

@@ -51,7 +51,10 @@ class Keys(Protocol):
         ...
 
     async def ask(self, signer: Signer, kid: str) -> object:
-        """Have the live record of a pair that is proven written as it is now. Raises as `find` does."""
+        """Have what is known of a pair that is proven made as it is now: the live record of one of ours.
+
+        For a foreign agent this says that the pair still stands. Raises as `find` does.
+        """
         ...
 
 
@@ -212,6 +215,9 @@ class Verification:
             await self._require_standing(each, answer, now)
 
     async def _require_standing(self, each: Verified, answer: Answer, now: int) -> None:
+        if each.signer.foreign:
+            await self._require_foreign_standing(each, answer)
+            return
         if answer.record is None:
             # The record has expired or was lost. What the registrar answers may have been read before this
             # request came, for questions are shared; what it has written by then is newer than that.
@@ -219,6 +225,12 @@ class Verification:
             await self._keys.ask(each.signer, use.kid)
             [answer] = await self._store.recheck([use])
         _require(answer.record, answer.remembered, each.uid, now)
+
+    async def _require_foreign_standing(self, each: Verified, answer: Answer) -> None:
+        """Refuse a pair whose directory has lost the key meanwhile; a live record is about ours alone."""
+        if not answer.remembered:
+            raise ReplayStoreUnavailable
+        await self._keys.ask(each.signer, each.proof.key.kid)
 
 
 def best(found: Sequence[Verified]) -> Verified:

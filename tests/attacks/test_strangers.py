@@ -85,16 +85,6 @@ async def test_foreign_host_contacted(services: Services, form: str) -> None:
         assert foreign.connections == 0
 
 
-async def test_foreign_host_contacted_although_the_operator_names_it(services: Services) -> None:
-    """TOOL_FQDN_REGEX admits nobody yet: the host stays untrusted and uncontacted."""
-    agent = await services.agent()
-    async with listening_with() as foreign:
-        with services.another_verifier(TOOL_FQDN_REGEX=".*") as verifier:
-            headers = agent.sign_strictly(named=f'sig1="http://127.0.0.1:{foreign.port}"')
-            assert (await services.verify(headers, verifier=verifier)).verdict == (401, UNTRUSTED)
-        assert foreign.connections == 0
-
-
 async def test_key_of_one_agent_under_anothers_url(services: Services) -> None:
     """A signature that is right but names another agent is that of an unknown key, warm and cold."""
     victim, thief = await services.agent(), await services.agent()

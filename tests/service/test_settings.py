@@ -8,6 +8,7 @@ import pytest
 
 from vestry_registrar.settings import RegistrarSettings
 from vestry_service.settings import SettingsError, load
+from vestry_verifier.foreign.admission import HostRegex
 from vestry_verifier.settings import VerifierSettings
 
 DATABASE = "postgresql://vestry:hunter2@db/vestry"
@@ -175,8 +176,8 @@ def test_lists_are_normalised() -> None:
 def test_tool_fqdn_regex_has_an_older_name() -> None:
     """PROVIDER_FQDN_REGEX counts only while TOOL_FQDN_REGEX is unset."""
     older = {"REDIS_URL": REDIS, "PROVIDER_FQDN_REGEX": "old"}
-    assert load(VerifierSettings, older).tool_fqdn_regex == "old"
-    assert load(VerifierSettings, older | {"TOOL_FQDN_REGEX": "new"}).tool_fqdn_regex == "new"
+    assert load(VerifierSettings, older).tool_fqdn_regex == HostRegex("old")
+    assert load(VerifierSettings, older | {"TOOL_FQDN_REGEX": "new"}).tool_fqdn_regex == HostRegex("new")
     assert load(VerifierSettings, {"REDIS_URL": REDIS}).tool_fqdn_regex is None
 
 

@@ -24,9 +24,14 @@ class AgentList(NamedTuple):
     hosts: tuple[HostPattern, ...] = ()
 
     def has(self, signer: Signer) -> bool:
-        """Tell whether an agent is on the list."""
+        """Tell whether an agent is on the list. Who has a mere path of a host is not that host."""
+        return self.concerns(signer) and not ("/" in signer.uid and signer.foreign)
+
+    def concerns(self, signer: Signer) -> bool:
+        """Tell whether an agent is on the list, or has a path of a host that is."""
         if signer.foreign:
-            return any(host.matches(signer.uid) for host in self.hosts)
+            authority = signer.uid.partition("/")[0]
+            return any(host.matches(authority) for host in self.hosts)
         return signer.uid in self.uids
 
 

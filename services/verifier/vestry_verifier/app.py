@@ -21,16 +21,20 @@ from vestry_service.trust import OwnAgents
 from vestry_service.verification import Verification
 from vestry_signatures.agent_url import AgentUrls
 from vestry_verifier.counted import Counted
+from vestry_verifier.foreign.identifier import Identifiers
+from vestry_verifier.foreign.open import INTERNET, Outside, open_foreign_keys
 from vestry_verifier.handlers.batch import MAX_BODY, batch_answer
 from vestry_verifier.handlers.proxies import proxy_routes
 from vestry_verifier.handlers.verify import verify_answer
 from vestry_verifier.judge import Judge
 from vestry_verifier.key_cache import KeyCache
+from vestry_verifier.keys import EverybodysKeys
 from vestry_verifier.openapi import internal_document, public_document
 from vestry_verifier.registrar import open_registrar
 from vestry_verifier.settings import VerifierSettings
 from vestry_verifier.tool_policy import ToolPolicy
 from vestry_verifier.tools import Tools
+from vestry_verifier.trust import Trusted
 
 
 class Verifier(NamedTuple):
@@ -43,7 +47,11 @@ class Verifier(NamedTuple):
 
 @asynccontextmanager
 async def open_verifier(
-    settings: VerifierSettings, logger: Logger, metrics: Metrics, clock: Callable[[], float] = time
+    settings: VerifierSettings,
+    logger: Logger,
+    metrics: Metrics,
+    clock: Callable[[], float] = time,
+    outside: Outside = INTERNET,
 ) -> AsyncIterator[Verifier]:
     """Yield a verifier whose stores are at hand; nothing listens yet.
 
@@ -52,19 +60,26 @@ async def open_verifier(
         logger: receives every line.
         metrics: receives every count.
         clock: seconds since the epoch.
+        outside: how foreign hosts are reached.
 
     Raises:
         StartError: Redis may forget nonces.
     """
     health = Health()
-    async with connect(settings.redis_url) as redis, open_registrar(settings.registrar_url) as registrar:
+    async with (
+        connect(settings.redis_url) as redis,
+        open_registrar(settings.registrar_url) as registrar,
+        open_foreign_keys(settings, metrics, clock, outside) as foreign,
+    ):
         await require_noeviction(redis, logger)
         store = RedisReplayStore(settings.redis_url, settings.clock_skew)
         health.add("redis", redis.ping)
         health.add("registrar", registrar.alive, required=False)
         agents = AgentUrls(settings.scheme, settings.base_authority)
-        keys = KeyCache(store, registrar, metrics, monotonic)
-        judge = Judge(Verification(keys, store), OwnAgents(agents), Counted(metrics), clock)
+        keys = EverybodysKeys(KeyCache(store, registrar, metrics, monotonic), foreign)
+        identifiers = Identifiers(settings.signature_agent_drafts, settings.base_authority)
+        trusted = Trusted(OwnAgents(agents), identifiers, settings.tool_fqdn_regex)
+        judge = Judge(Verification(keys, store), trusted.by, Counted(metrics), clock)
         tools = Tools(ToolPolicy("default", policy_of(settings)))
         public = make_app(logger, metrics, trusted_proxies=settings.trusted_proxies, body_limit=MAX_BODY)
         add_post(public, "/verify", verify_answer(judge, tools))

@@ -46,9 +46,13 @@ class Judge:
     """Judges questions. One for each process."""
 
     def __init__(
-        self, verification: Verification, trust: Trust, counted: Counts, clock: Callable[[], float]
+        self,
+        verification: Verification,
+        trust: Callable[[ToolPolicy], Trust],
+        counted: Counts,
+        clock: Callable[[], float],
     ) -> None:
-        """Take what answers, who may be believed, what counts, and a clock in seconds since the epoch."""
+        """Take what answers, whom a tool believes, what counts, and a clock in seconds since the epoch."""
         self._verification = verification
         self._trust = trust
         self._counted = counted
@@ -83,7 +87,7 @@ class Judge:
             return Verdict(asked, error)
 
     def _terms(self, tool: ToolPolicy) -> Terms:
-        return Terms(tool.signatures, self._trust)
+        return Terms(tool.signatures, self._trust(tool))
 
     def _count(self, verdict: Verdict, seconds: float) -> None:
         if isinstance(verdict.answer, VestryError):

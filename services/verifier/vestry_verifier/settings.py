@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 from vestry_service.common_settings import INTERNAL_PORT, ServiceSettings
-from vestry_service.parsers import http_url, port
+from vestry_service.parsers import choices, http_url, listed, network, port
+from vestry_service.requests import Network
 from vestry_service.settings import Environment, Variable, computed, setting
+from vestry_verifier.foreign.admission import HostRegex
+from vestry_verifier.foreign.identifier import DRAFTS
 
 _REGISTRAR_URL = Variable("REGISTRAR_URL", http_url, default=None)
 
@@ -19,10 +22,18 @@ class VerifierSettings(ServiceSettings):
 
     Attributes:
         registrar_url: where the registrar's internal port answers.
-        tool_fqdn_regex: pattern of foreign agent hosts that are believed, or None.
+        tool_fqdn_regex: which foreign agent hosts are believed, or None.
+        signature_agent_drafts: by whose rules a foreign Signature-Agent is read.
+        fetch_allow_private: networks that are not public, and may be connected to for a directory.
     """
 
     verifier_port: int = setting("VERIFIER_PORT", port, default=4000)
     verifier_internal_port: int = setting("VERIFIER_INTERNAL_PORT", port, default=4001)
     registrar_url: str = computed(_registrar_url)
-    tool_fqdn_regex: str | None = setting("TOOL_FQDN_REGEX", str, default=None, older="PROVIDER_FQDN_REGEX")
+    tool_fqdn_regex: HostRegex | None = setting(  # noqa: RUF009 - a field like the others
+        "TOOL_FQDN_REGEX", HostRegex, default=None, older="PROVIDER_FQDN_REGEX"
+    )
+    signature_agent_drafts: tuple[str, ...] = setting(
+        "SIGNATURE_AGENT_DRAFTS", choices(*DRAFTS), default=DRAFTS
+    )
+    fetch_allow_private: tuple[Network, ...] = setting("FETCH_ALLOW_PRIVATE", listed(network), default=())

@@ -8,20 +8,20 @@ pattern is. What cannot be matched so (back references, look-around) RE2 does no
 
 A signature of the profile `vestauth` may leave Signature-Agent uncovered, so that anybody can write another one into
 the request: a host that publishes a victim's public key could claim the victim's requests. So a host is believed for
-`web-bot-auth` alone unless the operator says otherwise for it.
+`web-bot-auth` alone unless the operator says otherwise for it, which he can do in the file of tools.
+
+A tool that has rules of its own for foreign hosts goes by those, and `TOOL_FQDN_REGEX` is nothing to it.
 """
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import re2
 
-WEB_BOT_AUTH: Final = "web-bot-auth"
 MAX_PATTERN: Final = 4096  # characters
 
 
-class HostPattern:
-    """A pattern of host[:port]."""
+class HostRegex:
+    """A regular expression for host[:port]."""
 
     __slots__ = ("_matches", "text")
 
@@ -48,24 +48,7 @@ class HostPattern:
         return self.text
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, HostPattern) and other.text == self.text
+        return isinstance(other, HostRegex) and other.text == self.text
 
     def __hash__(self) -> int:
         return hash(self.text)
-
-
-class ForeignHosts(NamedTuple):
-    """Hosts that are believed.
-
-    Attributes:
-        pattern: which.
-        profiles: the profiles that their signatures may meet.
-    """
-
-    pattern: HostPattern
-    profiles: frozenset[str] = frozenset({WEB_BOT_AUTH})
-
-
-def admits(admitted: Sequence[ForeignHosts], authority: str, profile: str) -> bool:
-    """Tell whether any of the rules believes a host for a profile; without a rule nobody is believed."""
-    return any(profile in hosts.profiles and hosts.pattern.matches(authority) for hosts in admitted)

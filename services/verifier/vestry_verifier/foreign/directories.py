@@ -25,9 +25,9 @@ from vestry_signatures.errors import DirectoryUnreachable
 from vestry_verifier.foreign.curiosity import Curiosity
 from vestry_verifier.foreign.document import Document
 from vestry_verifier.foreign.fetch import Fetcher, FetchFailed
-from vestry_verifier.foreign.identifier import Foreign
+from vestry_verifier.foreign.identifier import Directory
 from vestry_verifier.foreign.joined import Joined
-from vestry_verifier.foreign.store import LEASE, Claimed, Documents
+from vestry_verifier.foreign.store import LEASE, Documents
 
 LOOK_AGAIN: Final = 1.0
 UNKNOWN_KEY_FOR: Final = 60.0
@@ -71,43 +71,43 @@ class Directories:
         self._curiosity = Curiosity()
         self._work: Joined[Document] = Joined()
 
-    async def current(self, foreign: Foreign, kid: str) -> Document:
-        """Return the directory of an agent whose host is admitted, for the sake of one key.
+    async def current(self, directory: Directory, kid: str) -> Document:
+        """Return what is known of a directory whose host is admitted, for the sake of one key.
 
         Raises:
             DirectoryUnreachable: it is not known and cannot be had now.
             ReplayStoreUnavailable: Redis does not answer.
         """
-        document = await self._look(foreign.directory_url)  # (1)
+        document = await self._look(directory.url)  # (1)
         now = self._clock()
         if document.is_fresh(now):
-            return await self._fresh(foreign, kid, document, now)
+            return await self._fresh(directory, kid, document, now)
         if now >= document.retry_at:
-            self._require_curiosity(foreign, document)
-            document = await self._refresh(foreign, document)  # (4)
+            self._require_curiosity(directory, document)
+            document = await self._refresh(directory, document)  # (4)
         now = self._clock()
         if document.is_fresh(now) or document.serves_stale(now):  # (5)
             return document
         raise DirectoryUnreachable
 
-    def _require_curiosity(self, foreign: Foreign, document: Document) -> None:
-        is_new = document.keys is None and foreign.uid != foreign.authority
-        if is_new and not self._curiosity.allows(foreign.authority, self._clock()):  # (6)
+    def _require_curiosity(self, directory: Directory, document: Document) -> None:
+        is_new = document.keys is None and not directory.is_hosts_own
+        if is_new and not self._curiosity.allows(directory.authority, self._clock()):  # (6)
             raise DirectoryUnreachable
 
     async def aclose(self) -> None:
         """Stop what is under way."""
         await self._work.aclose()
 
-    async def _fresh(self, foreign: Foreign, kid: str, document: Document, now: float) -> Document:
+    async def _fresh(self, directory: Directory, kid: str, document: Document, now: float) -> Document:
         if now < document.retry_at:
             return document
         lacks = all(key.jwk["kid"] != kid for key in document.keys or ())
         if lacks and now >= document.started + UNKNOWN_KEY_FOR:  # (3)
-            return await self._refresh(foreign, document)
-        seen = self._seen.get(foreign.directory_url)
+            return await self._refresh(directory, document)
+        seen = self._seen.get(directory.url)
         if seen is not None and now >= seen.refresh_at:  # (2)
-            self._start_refresh(foreign, document)
+            self._start_refresh(directory, document)
         return document
 
     async def _look(self, url: str) -> Document:
@@ -132,33 +132,33 @@ class Directories:
             self._seen.popitem(last=False)
         return document
 
-    async def _refresh(self, foreign: Foreign, known: Document) -> Document:
-        return await self._work.run(foreign.directory_url, lambda: self._refreshed(foreign, known))
+    async def _refresh(self, directory: Directory, known: Document) -> Document:
+        return await self._work.run(directory.url, lambda: self._refreshed(directory, known))
 
-    def _start_refresh(self, foreign: Foreign, known: Document) -> None:
-        self._work.start(foreign.directory_url, lambda: self._refreshed(foreign, known))
+    def _start_refresh(self, directory: Directory, known: Document) -> None:
+        self._work.start(directory.url, lambda: self._refreshed(directory, known))
 
-    async def _refreshed(self, foreign: Foreign, known: Document) -> Document:
-        url, token = foreign.directory_url, secrets.token_urlsafe(16)
+    async def _refreshed(self, directory: Directory, known: Document) -> Document:
+        url, token = directory.url, secrets.token_urlsafe(16)
         end = asyncio.get_running_loop().time() + LEASE
         claimed = await self._documents.claim(url, token)
-        while not claimed.held and not claimed.document.is_news(known):
+        while claimed.time is None and not claimed.document.is_news(known):
             if asyncio.get_running_loop().time() > end:
                 raise DirectoryUnreachable
             await asyncio.sleep(POLL)
             claimed = await self._documents.claim(url, token)
         document = claimed.document
-        if claimed.held:
+        if claimed.time is not None:
             if not document.is_news(known):
-                document = await self._fetched(foreign, claimed)
+                document = await self._fetched(directory, document, claimed.time)
             document = await self._documents.write(url, token, document, self._clock())
         return self._remember(url, document)
 
-    async def _fetched(self, foreign: Foreign, claimed: Claimed) -> Document:
-        known, now = claimed.document, self._clock()
+    async def _fetched(self, directory: Directory, known: Document, started: float) -> Document:
+        now = self._clock()
         try:
-            fetched = await self._fetcher.fetch(foreign, known.etag if known.keys is not None else None)
+            fetched = await self._fetcher.fetch(directory, known.etag if known.keys is not None else None)
         except FetchFailed:
             return known.failed(self._clock())
         keys = known.keys if fetched.keys is None else tuple(fetched.keys)
-        return Document(claimed.time, now + fetched.lifetime, fetched.lifetime, fetched.etag, keys)
+        return Document(started, now + fetched.lifetime, fetched.lifetime, fetched.etag, keys)

@@ -58,8 +58,9 @@ class Document(NamedTuple):
 
     def encode(self) -> bytes:
         """Return the bytes that Redis keeps."""
-        started, *rest = self
-        return b"%.6f %b" % (started, orjson.dumps(rest))
+        keys = None if self.keys is None else [list(key) for key in self.keys]
+        rest = [self.fresh_until, self.lifetime, self.etag, keys, self.failures, self.retry_at]
+        return b"%.6f %b" % (self.started, orjson.dumps(rest))
 
     @classmethod
     def decode(cls, data: bytes | None) -> "Document":

@@ -36,7 +36,7 @@ from yarl import URL
 from vestry_service.metrics import Metrics
 from vestry_verifier.foreign.addresses import Addresses
 from vestry_verifier.foreign.freshness import lifetime
-from vestry_verifier.foreign.identifier import Foreign
+from vestry_verifier.foreign.identifier import Directory
 from vestry_verifier.foreign.jwks import (
     JWK_SET_TYPES,
     MEDIA_TYPE,
@@ -84,11 +84,11 @@ class Fetcher:
         self._metrics = metrics
         self._places = Places()
 
-    async def fetch(self, foreign: Foreign, etag: str | None = None) -> Fetched:
-        """Fetch the directory of an agent.
+    async def fetch(self, directory: Directory, etag: str | None = None) -> Fetched:
+        """Fetch a directory.
 
         Args:
-            foreign: whose host is admitted.
+            directory: of a host that is admitted.
             etag: of what is known, to be told if nothing has changed.
 
         Raises:
@@ -97,7 +97,7 @@ class Fetcher:
         started = perf_counter()
         result = "cancelled"
         try:
-            fetched = await self._within_time(foreign, etag)
+            fetched = await self._within_time(directory, etag)
             result = "not_modified" if fetched.keys is None else "fetched"
             return fetched
         except FetchFailed as failure:
@@ -107,10 +107,10 @@ class Fetcher:
             self._metrics.directory_fetches.labels(result).inc()
             self._metrics.directory_fetch_duration.observe(perf_counter() - started)
 
-    async def _within_time(self, foreign: Foreign, etag: str | None) -> Fetched:
+    async def _within_time(self, directory: Directory, etag: str | None) -> Fetched:
         try:
-            async with asyncio.timeout(TIMEOUT), self._places.at(foreign.host):  # (1)
-                return await self._get(foreign, etag)
+            async with asyncio.timeout(TIMEOUT), self._places.at(directory.authority):  # (1)
+                return await self._get(directory, etag)
         except TimeoutError as error:
             raise FetchFailed("timeout") from error
         except NotADirectory as error:
@@ -118,11 +118,11 @@ class Fetcher:
         except (ClientError, OSError, ValueError) as error:
             raise FetchFailed(_why(error)) from error
 
-    async def _get(self, foreign: Foreign, etag: str | None) -> Fetched:
+    async def _get(self, directory: Directory, etag: str | None) -> Fetched:
         headers = {"Accept": _ACCEPT, "Accept-Encoding": "identity", "User-Agent": "vestry"}
         if etag is not None:
             headers["If-None-Match"] = etag
-        url = URL(foreign.directory_url, encoded=True)
+        url = URL(directory.url, encoded=True)
         async with self._session.get(url, headers=headers, allow_redirects=False) as response:  # (2), (3)
             said = {name: ", ".join(response.headers.getall(name)) for name in response.headers}
             mark = _read_etag(said.get("ETag"))
@@ -130,9 +130,9 @@ class Fetcher:
                 return Fetched(None, mark or etag, lifetime(said))
             if response.status != 200:
                 raise FetchFailed("status")  # (4)
-            require_media_type(said.get("Content-Type", ""), foreign.well_known)
+            require_media_type(said.get("Content-Type", ""), directory.well_known)
             body = await _body(response)
-        return Fetched(read_jwks(body, foreign.well_known), mark, lifetime(said))
+        return Fetched(read_jwks(body, directory.well_known), mark, lifetime(said))
 
 
 async def _body(response: ClientResponse) -> bytes:

@@ -24,8 +24,10 @@ where the keys are the host's own (its bare origin, its well-known path); for an
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Final, NamedTuple
 
+from vestry_service.trust import Signer
 from vestry_signatures.agent_url import WELL_KNOWN_PATH
 from vestry_signatures.errors import InvalidSignatureAgent, UntrustedSignatureAgent
 from vestry_signatures.fields import Token
@@ -38,23 +40,19 @@ DRAFTS: Final = (MEUNIER, IETF)
 _OURS: Final = re.compile(r"(?:agent|tool)-[0-9a-f]{24}", re.ASCII)
 
 
-class Foreign(NamedTuple):
-    """A foreign agent as a signature names it; nothing is proven yet.
+class Directory(NamedTuple):
+    """Where the keys of a foreign agent are.
 
     Attributes:
-        uid: host[:port], with a path where the keys are not the host's own.
-        url: the identifier: the normalised URL without its query.
-        directory_url: where the keys are, its query included.
-        authority: host[:port], for admission.
-        host: the host of it alone.
-        well_known: whether they are at the well-known path, where `kid` must be the thumbprint.
+        url: what is fetched, its query included.
+        authority: host[:port].
+        is_hosts_own: whether its keys are the host's own, and not those of a tenant of it.
+        well_known: whether it is at the well-known path, where `kid` must be the thumbprint.
     """
 
-    uid: str
     url: str
-    directory_url: str
     authority: str
-    host: str
+    is_hosts_own: bool
     well_known: bool
 
 
@@ -66,7 +64,7 @@ class Identifiers:
         self._drafts = frozenset(drafts)
         self._base = parse_url(f"https://{base_authority}")
 
-    def identify(self, member: AgentMember) -> Foreign:
+    def identify(self, member: AgentMember) -> Signer:
         """Reduce a member to a foreign agent.
 
         Raises:
@@ -81,7 +79,7 @@ class Identifiers:
             raise UntrustedSignatureAgent
         return self._read(url, member)
 
-    def _read(self, url: DirectoryUrl, member: AgentMember) -> Foreign:
+    def _read(self, url: DirectoryUrl, member: AgentMember) -> Signer:
         kind = _type_of(member)
         is_bare = url.path == "/" and url.query is None
         if MEUNIER in self._drafts:
@@ -108,13 +106,21 @@ def _type_of(member: AgentMember) -> str | None:
     return str(kind) if isinstance(kind, Token) else None
 
 
-def _origin(url: DirectoryUrl) -> Foreign:
-    directory = f"{url.origin}{WELL_KNOWN_PATH}"
-    return Foreign(url.authority, url.origin, directory, url.authority, url.host, well_known=True)
+def _origin(url: DirectoryUrl) -> Signer:
+    return Signer(url.authority, url.origin, f"{url.origin}{WELL_KNOWN_PATH}", foreign=True)
 
 
-def _jwk_set(url: DirectoryUrl) -> Foreign:
-    well_known = url.path == WELL_KNOWN_PATH
-    is_hosts_own = url.query is None and (well_known or url.path == "/")
-    uid = url.authority if is_hosts_own else f"{url.authority}{url.path}"
-    return Foreign(uid, url.without_query, url.full, url.authority, url.host, well_known)
+def _jwk_set(url: DirectoryUrl) -> Signer:
+    uid = url.authority if _is_hosts_own(url) else f"{url.authority}{url.path}"
+    return Signer(uid, url.without_query, url.full, foreign=True)
+
+
+def _is_hosts_own(url: DirectoryUrl) -> bool:
+    return url.query is None and url.path in {"/", WELL_KNOWN_PATH}
+
+
+@lru_cache(maxsize=4096)
+def directory_of(url: str) -> Directory:
+    """Return the directory at a URL that `Identifiers` has made."""
+    parts = parse_url(url)
+    return Directory(parts.full, parts.authority, _is_hosts_own(parts), parts.path == WELL_KNOWN_PATH)

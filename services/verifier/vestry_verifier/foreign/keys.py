@@ -12,10 +12,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from typing import Final
 
+from vestry_service.trust import Signer
 from vestry_signatures.errors import KeyRefused, NotYetValid, RevokedKey, UnknownKey
 from vestry_signatures.keys import PublicKey, public_key
 from vestry_verifier.foreign.directories import Directories
-from vestry_verifier.foreign.identifier import Foreign
+from vestry_verifier.foreign.identifier import directory_of
 from vestry_verifier.foreign.jwks import ForeignKey
 
 CAPACITY: Final = 20_000
@@ -38,7 +39,7 @@ class ForeignKeys:
         self._capacity = capacity
         self._parsed: OrderedDict[str, PublicKey] = OrderedDict()
 
-    async def find(self, foreign: Foreign, kid: str) -> PublicKey:
+    async def find(self, signer: Signer, kid: str) -> PublicKey:
         """Find the key of an agent that stands now.
 
         Raises:
@@ -47,7 +48,7 @@ class ForeignKeys:
             DirectoryUnreachable: the directory is not known and cannot be had now.
             ReplayStoreUnavailable: Redis does not answer.
         """
-        document = await self._directories.current(foreign, kid)
+        document = await self._directories.current(directory_of(signer.directory_url), kid)
         for key in document.keys or ():
             if key.jwk["kid"] == kid:
                 self._require_time(key)

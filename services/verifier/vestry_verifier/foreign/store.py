@@ -1,8 +1,7 @@
 """Foreign directories in Redis, so that a fleet of verifiers fetches each of them once.
 
-Two keys for each directory, named by a digest of its URL so that nobody chooses their length. `TT` are the
-digest's first two characters; in braces they keep both keys in one slot of a Redis Cluster, and the directories
-spread over it:
+Two keys for each directory, named by a digest of its URL so that nobody chooses their length. `TT` are the digest's
+first two characters; in braces they keep both keys in one slot of a Redis Cluster, and the directories spread:
 
     d{TT} + digest   the document (`document.py`), as long as it is worth keeping
     f{TT} + digest   the lease of who fetches now: a random token, for 3 seconds
@@ -14,47 +13,63 @@ spread over it:
    an answer that comes late, after its lease, cannot bring back a key that was removed in the meantime. Which was
    asked for earlier is told by the store's clock, which all verifiers share.
 
-The account needs `GET`, `SET`, `TIME`, `EVAL` and the keys `d*` and `f*`.
+The account needs the keys `d*` and `f*` besides what `replay_redis` lists.
 """
 
 import hashlib
-from collections.abc import Awaitable
 from math import ceil
-from typing import Any, Final, NamedTuple, Protocol, cast
+from typing import Final, NamedTuple, Protocol
 
-from redis.exceptions import RedisError
-
-from vestry_signatures.errors import ReplayStoreUnavailable
+from vestry_service.store.open import open_batcher
+from vestry_service.store.script import Script
+from vestry_service.store.wire import Word
 from vestry_signatures.keys import encode_base64url
 from vestry_verifier.foreign.document import Document
 
 LEASE: Final = 3.0
 """Seconds; a fetch takes two at most."""
+TRIPS: Final = 2
+"""Trips under way at once to one server."""
+READ, CLAIM, WRITE = "read", "claim", "write"
 
-CLAIM: Final = """
-local held = redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2])
+ASK: Final = Script(
+    keys=2,
+    args=5,
+    body="""
 local time = redis.call('TIME')
-return {held and 1 or 0, redis.call('GET', KEYS[1]), time[1], time[2]}
-"""
-WRITE: Final = """
-local known = redis.call('GET', KEYS[1])
-local started = known and tonumber(string.match(known, '^%S+')) or 0
-if started <= tonumber(ARGV[2]) then
-  redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
+local told = string.format('%d.%06d', time[1], time[2])
+
+local function write(document, lease, token, started, data, life) -- (3)
+  local known = redis.call('GET', document)
+  if tonumber(known and string.match(known, '^%S+') or 0) <= tonumber(started) then
+    redis.call('SET', document, data, 'PX', life)
+  end
+  if redis.call('GET', lease) == token then
+    redis.call('SET', lease, '', 'PX', 1)
+  end
 end
-if redis.call('GET', KEYS[2]) == ARGV[1] then
-  redis.call('SET', KEYS[2], '', 'PX', 1)
+
+local values = {}
+for i = 1, #KEYS / 2 do
+  local document, lease, a = KEYS[2 * i - 1], KEYS[2 * i], 5 * i - 4
+  local what, token, held = ARGV[a], ARGV[a + 1], false
+  if what == 'claim' then -- (1)
+    held = redis.call('SET', lease, token, 'NX', 'PX', ARGV[a + 4]) and told
+  elseif what == 'write' then
+    write(document, lease, token, ARGV[a + 2], ARGV[a + 3], ARGV[a + 4])
+  end
+  values[2 * i - 1], values[2 * i] = redis.call('GET', document), held
 end
-return redis.call('GET', KEYS[1])
-"""
+return values
+""",
+)
 
 
 class Claimed(NamedTuple):
-    """Whether the lease was had, what is known by then, and the store's own time (Unix seconds)."""
+    """What is known, and the store's own time (Unix seconds) where the lease was had; else None."""
 
-    held: bool
     document: Document
-    time: float
+    time: float | None
 
 
 class Documents(Protocol):
@@ -73,47 +88,31 @@ class Documents(Protocol):
         ...
 
 
-class Client(Protocol):
-    """What is asked of redis-py; a client of one server has it and a client of a Cluster too."""
-
-    def get(self, name: bytes) -> Any:
-        """GET."""
-        ...
-
-    def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
-        """EVAL."""
-        ...
-
-
 class RedisDocuments:
-    """`Documents` in Redis or Valkey, one server or a Cluster."""
+    """`Documents` in Redis or Valkey, however it is run."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, url: str) -> None:
+        """Take a REDIS_URL; connect when first asked. Raises ValueError: it is none."""
+        self._batcher = open_batcher(url, ASK, TRIPS)
 
     async def read(self, url: str) -> Document:
-        """Read what is known."""
-        return Document.decode(await _answer(self._client.get(_keys(url)[0])))
+        return (await self._ask(url, READ, "", "0", b"", 0)).document
 
     async def claim(self, url: str, token: str) -> Claimed:
-        """Ask for the lease to fetch (1)."""
-        answer = await _answer(self._client.eval(CLAIM, 2, *_keys(url), token, ceil(LEASE * 1000)))
-        held, data, seconds, microseconds = answer
-        return Claimed(bool(held), Document.decode(data), int(seconds) + int(microseconds) / 1e6)
+        return await self._ask(url, CLAIM, token, "0", b"", ceil(LEASE * 1000))
 
     async def write(self, url: str, token: str, document: Document, now: float) -> Document:
-        """Write what is known now, give the lease back, and return what is kept (3)."""
         life = ceil(document.life(now) * 1000)
         started = f"{document.started:.6f}"
-        kept = self._client.eval(WRITE, 2, *_keys(url), token, started, document.encode(), life)
-        return Document.decode(await _answer(kept))
+        return (await self._ask(url, WRITE, token, started, document.encode(), life)).document
 
+    async def aclose(self) -> None:
+        """Let what is under way arrive, then hang up."""
+        await self._batcher.aclose()
 
-async def _answer(asked: Any) -> Any:
-    try:
-        return await cast(Awaitable[Any], asked)
-    except (RedisError, OSError) as error:
-        raise ReplayStoreUnavailable from error
+    async def _ask(self, url: str, *args: Word) -> Claimed:
+        document, held = (await self._batcher.submit(_keys(url), args)).values
+        return Claimed(Document.decode(document), float(held) if held else None)
 
 
 def _keys(url: str) -> tuple[bytes, bytes]:

@@ -1,0 +1,20 @@
+"""Keys of whoever signs: ours from the registrar, foreign ones from their own directories."""
+
+from vestry_service.trust import Signer
+from vestry_signatures.keys import PublicKey
+from vestry_verifier.foreign.keys import ForeignKeys
+from vestry_verifier.key_cache import KeyCache
+
+
+class EverybodysKeys:
+    """`Keys` of our own agents and of foreign ones."""
+
+    def __init__(self, own: KeyCache, foreign: ForeignKeys) -> None:
+        self._own = own
+        self._foreign = foreign
+
+    async def find(self, signer: Signer, kid: str) -> PublicKey:
+        return await (self._foreign if signer.foreign else self._own).find(signer, kid)
+
+    async def ask(self, signer: Signer, kid: str) -> object:
+        return await (self._foreign.find if signer.foreign else self._own.ask)(signer, kid)
