@@ -6,22 +6,20 @@
 2. A body is counted while it arrives, so its limit holds for chunked bodies too. A content-coded body
    (gzip and the like) is refused: a few bytes of it can stand for very many, and a digest is over the coded
    bytes (RFC 9530 section 2).
-3. JSON that two readers could understand differently is refused: a member given twice at any depth, NaN,
-   bytes that are no UTF-8, half a surrogate pair.
+3. JSON is read where its form is known (`json_object`).
 """
 
 import asyncio
-import json
 from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, Protocol
 
-import orjson
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDictProxy
 
 from vestry_service.errors import BodyTooLarge
+from vestry_service.json_object import parse_json_object as parse_json_object
 from vestry_signatures.errors import MalformedRequest
 
 Network = IPv4Network | IPv6Network
@@ -103,32 +101,6 @@ async def _read_counting(request: web.Request, limit: int) -> bytes:
         if len(body) > limit:
             raise BodyTooLarge(limit)
     return bytes(body)
-
-
-def parse_json_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object that `body` is; raise `MalformedRequest` where it is none, or ambiguous (3)."""
-    try:
-        value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_without_doubles, parse_constant=_no_constant
-        )
-        if b"\\u" in body:
-            orjson.loads(body)  # refuses half a surrogate pair, which nobody could encode again
-    except (ValueError, RecursionError):
-        raise MalformedRequest("the body must be JSON, every member given once") from None
-    if not isinstance(value, dict):
-        raise MalformedRequest("the body must be a JSON object")
-    return value
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member is given twice")
-    return members
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def client_ip(request: Said, trusted: Collection[Network]) -> str:
