@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import topologies
 from stores import PostgresServer, ValkeyServer, running_postgres, running_valkey
+from topologies import Cluster, Watched
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +55,41 @@ def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
     """A Valkey server for one test alone, which may stop, kill or pause it."""
     with running_valkey(tmp_path / "valkey") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def watched_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """One Valkey behind a Sentinel for the whole run; tests take `watched`."""
+    with topologies.watched(tmp_path_factory.mktemp("watched"), 0, 1, down_after=60_000) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def watched(watched_session: Watched) -> Watched:
+    """The shared Valkey behind a Sentinel, empty."""
+    watched_session.primary.flush()
+    return watched_session
+
+
+@pytest.fixture
+def own_watched(tmp_path: Path) -> Iterator[Watched]:
+    """A Valkey behind a Sentinel for one test alone."""
+    with topologies.watched(tmp_path / "watched", 0, 1, down_after=60_000) as fleet:
+        yield fleet
+
+
+@pytest.fixture(scope="session")
+def cluster_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A Cluster of three primaries for the whole run; tests take `cluster`."""
+    with topologies.cluster(
+        tmp_path_factory.mktemp("cluster"), settings={"cluster-node-timeout": "60000"}
+    ) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def cluster(cluster_session: Cluster) -> Cluster:
+    """The shared Cluster, empty. It may be paused for a moment, and resumed."""
+    cluster_session.resume()
+    cluster_session.flush()
+    return cluster_session

@@ -5,18 +5,21 @@ import re
 import shutil
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
+import pytest
 from redis import Redis
 
 from stores import ValkeyServer
+from topologies import Cluster, Watched
 from vestry_registrar.live_store import LiveStore, RedisLiveStore
 from vestry_registrar.live_store_memory import MemoryLiveStore
-from vestry_service.live_records import LiveRecord
+from vestry_registrar.marked_server import MarkedServer, ServerFacts
+from vestry_service.live_records import LiveRecord, Mark
 from vestry_service.replay import Claim, ReplayStore, nonce_digest
 from vestry_service.replay_bound import Bound
 from vestry_service.replay_memory import MemoryReplayStore, MemoryServer
@@ -77,12 +80,81 @@ class RealServer:
             return int(client.ttl(key))
 
 
+class RealCluster:
+    """A Cluster that a test may ill-treat, all of its nodes at once."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+
+    def fail(self) -> None:
+        self.cluster.pause()
+
+    def heal(self) -> None:
+        self.cluster.resume()
+
+    def forget(self) -> None:
+        self.cluster.flush()
+
+    def restart(self, *, whole: bool) -> None:
+        raise NotImplementedError("a Cluster takes seconds for that")
+
+    def get(self, key: bytes) -> bytes | None:
+        return RealServer(self.cluster.owner(key)).get(key)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        RealServer(self.cluster.owner(key)).put(key, value)
+
+    def life(self, key: bytes) -> float:
+        return RealServer(self.cluster.owner(key)).life(key)
+
+
+class Whole:
+    """The registrar's side, all of its servers taken for one: the one that holds ALICE speaks for them."""
+
+    def __init__(self, live: LiveStore) -> None:
+        self._live = live
+
+    async def write(self, records: Sequence[LiveRecord], *, read_at: float | None = None) -> None:
+        await self._live.write(records, read_at=read_at)
+
+    async def servers(self) -> Sequence[MarkedServer]:
+        return await self._live.servers()
+
+    async def server(self) -> ServerFacts:
+        [one] = [server for server in await self._live.servers() if server.holds(ALICE)]
+        return await one.server()
+
+    async def marks(self) -> Mark | None:
+        found = {await self._mark(server) for server in await self._live.servers()}
+        mark = found.pop()
+        return None if found else mark
+
+    async def _mark(self, server: MarkedServer) -> Mark | None:
+        if server.node:
+            await server.server()  # a node looks at its marks then
+        return await server.marks()
+
+    async def set_marks(self, mark: Mark) -> None:
+        """Where the mark names the server that speaks for all, each gets one with its own name."""
+        names = {server: (await server.server()).run_id for server in await self._live.servers()}
+        for server, name in names.items():
+            mine = mark.run_id in names.values()
+            await server.set_marks(mark._replace(run_id=name) if mine else mark)
+
+    async def beat(self, pulse: int, run_id: str) -> None:
+        for server in await self._live.servers():
+            await server.beat(pulse, run_id)
+
+    async def aclose(self) -> None:
+        await self._live.aclose()
+
+
 @dataclass
 class Stores:
     """Both sides of one store, and its server."""
 
     replay: ReplayStore
-    live: LiveStore
+    live: Whole
     server: Server
 
     async def restart(self, *, whole: bool) -> None:
@@ -96,15 +168,19 @@ class Stores:
 def fake_stores(clock: Callable[[], float] = time.time) -> Stores:
     server = MemoryServer(clock)
     live = MemoryLiveStore(server, KEY_RECORD_TTL, clock)
-    return Stores(MemoryReplayStore(server, CLOCK_SKEW), live, server)
+    return Stores(MemoryReplayStore(server, CLOCK_SKEW), Whole(live), server)
 
 
 @asynccontextmanager
-async def real_stores(valkey: ValkeyServer) -> AsyncIterator[Stores]:
-    replay = RedisReplayStore(valkey.url, CLOCK_SKEW)
-    live = RedisLiveStore(valkey.url, KEY_RECORD_TTL, time.time)
+async def real_stores(
+    valkey: ValkeyServer | Cluster, url: str | None = None, replicas: int = 0
+) -> AsyncIterator[Stores]:
+    """Yield both sides of a store at a URL, by default the server's own."""
+    replay = RedisReplayStore(url or valkey.url, CLOCK_SKEW, replicas)
+    live = RedisLiveStore(url or valkey.url, KEY_RECORD_TTL, time.time, replicas)
+    server: Server = RealCluster(valkey) if isinstance(valkey, Cluster) else RealServer(valkey)
     try:
-        yield Stores(replay, live, RealServer(valkey))
+        yield Stores(replay, Whole(live), server)
     finally:
         await replay.aclose()
         await live.aclose()
@@ -169,3 +245,18 @@ async def wire_to(valkey: ValkeyServer, tls: ssl.SSLContext | None = None) -> As
         yield wire
         server.close()
     await asyncio.gather(*carried, return_exceptions=True)
+
+
+async def stores_of(kind: str, request: pytest.FixtureRequest, own: str = "") -> AsyncIterator[Stores]:
+    """Both sides of an empty store of some kind; `own_`: one whose servers the test may ill-treat."""
+    if kind == "fake":
+        yield fake_stores()
+    elif kind == "sentinel":
+        fleet: Watched = request.getfixturevalue(f"{own}watched")
+        async with real_stores(fleet.primary, fleet.url) as stores:
+            yield stores
+    else:
+        async with real_stores(
+            request.getfixturevalue("cluster" if kind == "cluster" else f"{own}valkey")
+        ) as stores:
+            yield stores

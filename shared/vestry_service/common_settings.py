@@ -50,6 +50,7 @@ class ServiceSettings:
     key_record_ttl: int = setting("KEY_RECORD_TTL", whole_number(1, 86400), default=300)
     profiles: tuple[str, ...] = setting("PROFILES", choices(*PROFILES), default=PROFILES)
     algorithms: tuple[str, ...] = setting("ALGORITHMS", choices(*ALGORITHMS), default=("ed25519",))
+    nonce_replicas: int = setting("NONCE_REPLICAS", whole_number(0, 16), default=0)
     nonce_policy: str = setting("NONCE_POLICY", choice("optional", "required"), default="optional")
     clock_skew: int = setting("CLOCK_SKEW", whole_number(0, 3600), default=60)
     max_signature_lifetime: int = setting("MAX_SIGNATURE_LIFETIME", whole_number(1, 86400), default=3600)

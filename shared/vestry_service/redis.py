@@ -10,34 +10,48 @@ from vestry_service.errors import StartError
 from vestry_service.logging import Logger
 from vestry_service.store.greeting import Refused, parse_info
 from vestry_service.store.link import Link
-from vestry_service.store.open import open_link
+from vestry_service.store.open import Primaries, open_primaries
 from vestry_signatures.errors import ReplayStoreUnavailable
 
 
 class Redis:
     """Whatever REDIS_URL names, asked how it is."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, primaries: Primaries) -> None:
+        self._primaries = primaries
 
     async def ping(self) -> None:
-        """Raise ReplayStoreUnavailable, within 250 ms, where nothing can be verified."""
-        await self._link.ask(("PING",))
+        """Raise ReplayStoreUnavailable, within half a second, where nothing can be verified.
+
+        Of a Cluster a majority of the primaries must know one another: one that is away takes down its own part.
+        """
+        links = await self._links()
+        if (one := links.get("")) is not None:
+            await one.ask(("PING",))
 
     async def policies(self) -> dict[str, str]:
-        """Return the `maxmemory-policy` of every primary that answers. Raises as `ping` does: none does."""
-        [reply] = await self._link.ask(("INFO", "memory"))
-        return {"the server": parse_info(reply).get("maxmemory_policy", "")}
+        """Return the `maxmemory-policy` of every primary. Raises ReplayStoreUnavailable: one does not answer."""
+        policies = {}
+        for node, link in (await self._links()).items():
+            [reply] = await link.ask(("INFO", "memory"))
+            policies[f"node {node}" if node else "the server"] = parse_info(reply).get("maxmemory_policy", "")
+        return policies
+
+    async def _links(self) -> dict[str, Link]:
+        try:
+            return await self._primaries.links()
+        except OSError as error:
+            raise ReplayStoreUnavailable from error
 
 
 @asynccontextmanager
 async def connect(url: str) -> AsyncIterator[Redis]:
     """Yield what REDIS_URL names; it connects when first asked."""
-    link = open_link(url)
+    primaries = open_primaries(url)
     try:
-        yield Redis(link)
+        yield Redis(primaries)
     finally:
-        await link.aclose()
+        await primaries.aclose()
 
 
 async def require_noeviction(redis: Redis, logger: Logger) -> None:

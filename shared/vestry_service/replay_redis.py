@@ -96,13 +96,18 @@ return values
 class RedisReplayStore:
     """`ReplayStore` on Redis, however it is run."""
 
-    def __init__(self, url: str, clock_skew: int) -> None:
-        """Take a REDIS_URL and the clock skew in seconds; connect when first asked.
+    def __init__(self, url: str, clock_skew: int, replicas: int = 0) -> None:
+        """Connect when first asked.
+
+        Args:
+            url: a REDIS_URL.
+            clock_skew: seconds.
+            replicas: so many must hold a nonce before it counts as spent.
 
         Raises ValueError: it is no such URL.
         """
         self._clock_skew = clock_skew
-        self._batcher = open_batcher(url, SPEND, TRIPS)
+        self._batcher = open_batcher(url, SPEND, TRIPS, replicas)
 
     async def spend(self, claims: Sequence[Claim], now: int) -> list[Answer]:
         return await self._ask(claims, [nonce_life(claim, now, self._clock_skew) for claim in claims])

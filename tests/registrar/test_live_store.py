@@ -19,6 +19,7 @@ from replay_stores import (
     now,
     real_stores,
     record,
+    stores_of,
 )
 from stores import ValkeyServer
 from vestry.embedded import DataDir
@@ -27,24 +28,18 @@ from vestry_service.live_records import Mark, mark_key, record_key
 from vestry_signatures.errors import ReplayStoreUnavailable
 
 
-@pytest.fixture(params=["fake", "valkey"])
+@pytest.fixture(params=["fake", "valkey", "sentinel", "cluster"])
 async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
     """Both sides of an empty store that nothing bad happens to."""
-    if request.param == "fake":
-        yield fake_stores()
-    else:
-        async with real_stores(request.getfixturevalue("valkey")) as real:
-            yield real
+    async for stores in stores_of(request.param, request):
+        yield stores
 
 
-@pytest.fixture(params=["fake", "valkey"])
-async def fragile(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
-    """Both sides of an empty store whose server the test may ill-treat."""
-    if request.param == "fake":
-        yield fake_stores()
-    else:
-        async with real_stores(request.getfixturevalue("own_valkey")) as real:
-            yield real
+@pytest.fixture(params=["fake", "valkey", "sentinel"])
+async def single(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
+    """The same with one primary, which the test may also restart."""
+    async for stores in stores_of(request.param, request, own="own_"):
+        yield stores
 
 
 async def test_an_older_version_never_replaces_a_newer_one(stores: Stores) -> None:
@@ -134,71 +129,71 @@ async def test_marks_nobody_can_read(stores: Stores) -> None:
     assert await stores.live.marks() is None
 
 
-async def test_forgotten(fragile: Stores) -> None:
+async def test_forgotten(single: Stores) -> None:
     """A flushed server has neither marks nor pulse."""
-    await fragile.live.set_marks(Mark(0, "one", 60))
-    await fragile.live.beat(5, await fragile.run_id())
-    fragile.server.forget()
-    assert await fragile.live.marks() is None
-    assert (await fragile.live.server()).pulse == 0
+    await single.live.set_marks(Mark(0, "one", 60))
+    await single.live.beat(5, await single.run_id())
+    single.server.forget()
+    assert await single.live.marks() is None
+    assert (await single.live.server()).pulse == 0
 
 
-async def test_the_pulse_only_rises(stores: Stores) -> None:
+async def test_the_pulse_only_rises(single: Stores) -> None:
     """A beat that comes late does not make the server look as if it had lost some."""
-    assert (await stores.live.server()).pulse == 0
+    assert (await single.live.server()).pulse == 0
     for beat, pulse in ((1, 1), (10, 10), (9, 10), (11, 11)):
-        await stores.live.beat(beat, await stores.run_id())
-        assert (await stores.live.server()).pulse == pulse
+        await single.live.beat(beat, await single.run_id())
+        assert (await single.live.server()).pulse == pulse
 
 
-async def test_what_a_server_says_of_itself(stores: Stores) -> None:
+async def test_what_a_server_says_of_itself(single: Stores) -> None:
     """A server as vestry wants it: alone, with an append-only file, and never evicting."""
-    facts = await stores.live.server()
+    facts = await single.live.server()
     assert len(facts.run_id) == 40
-    assert facts[1:-1] == ("master", True, "noeviction", False, True, 0)
+    assert facts[1:7] == ("master", True, "noeviction", False, True, 0)
     assert abs(facts.now - time.time()) < 1
 
 
 @pytest.mark.parametrize("whole", [True, False])
-async def test_a_restart_is_told_by_run_id_and_pulse(fragile: Stores, whole: bool) -> None:
+async def test_a_restart_is_told_by_run_id_and_pulse(single: Stores, whole: bool) -> None:
     """A restart shows in the run id; whether memory was lost shows in the pulse. Neither looks like a promotion."""
-    await fragile.live.beat(7, await fragile.run_id())
-    before = await fragile.live.server()
-    await fragile.restart(whole=whole)
-    after = await fragile.live.server()
+    await single.live.beat(7, await single.run_id())
+    before = await single.live.server()
+    await single.restart(whole=whole)
+    after = await single.live.server()
     assert after.run_id != before.run_id
-    assert after[1:-1] == (*before[1:-2], 7 if whole else 0)
+    assert after[1:7] == (*before[1:6], 7 if whole else 0)
 
 
-async def test_a_beat_for_the_server_before(fragile: Stores) -> None:
+async def test_a_beat_for_the_server_before(single: Stores) -> None:
     """A server that was restarted since is not given the pulse of the one before: its loss would be hidden."""
-    before = await fragile.run_id()
-    await fragile.live.beat(3, before)
-    await fragile.restart(whole=False)
+    before = await single.run_id()
+    await single.live.beat(3, before)
+    await single.restart(whole=False)
     with pytest.raises(ReplayStoreUnavailable):
-        await fragile.live.beat(4, before)
-    assert (await fragile.live.server()).pulse == 0
+        await single.live.beat(4, before)
+    assert (await single.live.server()).pulse == 0
 
 
-async def test_away(fragile: Stores) -> None:
+async def test_away(single: Stores) -> None:
     """Whatever cannot be said to the store is told to the caller, and works again afterwards."""
-    run_id = await fragile.run_id()
-    fragile.server.fail()
+    run_id = await single.run_id()
+    single.server.fail()
     outcomes = await asyncio.gather(
-        fragile.live.write([record()]),
-        fragile.live.marks(),
+        single.live.write([record()]),
+        single.live.marks(),
         return_exceptions=True,
     )
     for failing in (
-        fragile.live.set_marks(Mark(0, "one", 60)),
-        fragile.live.beat(1, run_id),
-        fragile.live.server(),
+        single.live.set_marks(Mark(0, "one", 60)),
+        single.live.beat(1, run_id),
+        single.live.server(),
     ):
         outcomes += await asyncio.gather(failing, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [ReplayStoreUnavailable] * 5
-    fragile.server.heal()
-    await fragile.live.write([record(2)])
-    assert await fragile.replay.look(ALICE) == record(2)
+    single.server.heal()
+    await single.live.write([record(2)])
+    assert await single.replay.look(ALICE) == record(2)
 
 
 async def test_a_late_write_cannot_pass_a_newer_one(own_valkey: ValkeyServer) -> None:
@@ -219,14 +214,15 @@ async def test_a_late_write_cannot_pass_a_newer_one(own_valkey: ValkeyServer) ->
 async def test_a_write_later_than_its_end_leaves_nothing(own_valkey: ValkeyServer) -> None:
     """A write that a paused server carries out when the record's end has come cannot bring a key back to life."""
     live = RedisLiveStore(own_valkey.url, 1, now)
-    run_id = (await live.server()).run_id
+    [server] = await live.servers()
+    run_id = (await server.server()).run_id
     await live.write([record(1, kid=BOB)])
     own_valkey.pause()
     with pytest.raises(ReplayStoreUnavailable):
         await live.write([record(1)])
     await asyncio.sleep(1.1)
     own_valkey.resume()
-    await live.beat(1, run_id)
+    await server.beat(1, run_id)
     await live.aclose()
     assert RealServer(own_valkey).get(record_key(ALICE)) is None
     assert b"cmdstat_set:calls=3" in info(own_valkey, "commandstats")  # Bob's, the late one, the pulse

@@ -9,16 +9,17 @@ import pytest
 
 from records import Seen, migrated
 from vestry_registrar import live_store_memory
-from vestry_registrar.live_store import LiveStore, Mark, ServerFacts
 from vestry_registrar.live_store_memory import MemoryLiveStore
+from vestry_registrar.marked_server import MarkedServer, ServerFacts
 from vestry_registrar.memory import Memory
 from vestry_registrar.memory_steps import FAR_FUTURE, Beat, Begin, Distrust, Open, Refuse, Shut, decide
 from vestry_registrar.repository import memory_marks
 from vestry_registrar.repository.memory_marks import KnownStore
-from vestry_service.live_records import LiveRecord, mark_key
+from vestry_service.live_records import LiveRecord, Mark, mark_key
 from vestry_service.postgres import Connection, Pool
 from vestry_service.replay import Claim
 from vestry_service.replay_memory import MemoryReplayStore, MemoryServer
+from vestry_service.store.watch import HANDOVER
 from vestry_signatures.errors import ReplayStoreUnavailable
 
 SKEW = 60
@@ -95,7 +96,8 @@ def test_everything_else_begins_anew(facts: ServerFacts, found: Mark | None, kno
     """Where nonces may be gone, memory begins after any signature that was accepted."""
     step = judged(facts, found, known)
     assert isinstance(step, Begin)
-    assert (step.since, step.whole) == (ANEW, False)
+    handover = HANDOVER if facts.promoted or not facts.standalone else 0
+    assert (step.since, step.whole) == (ANEW + handover, False)
 
 
 def test_memory_begins_by_the_later_of_two_clocks() -> None:
@@ -146,7 +148,7 @@ class Killed(BaseException):
 class Dying:
     """A live store whose user dies at its operation number `at`: before it, or right after it was done."""
 
-    inner: LiveStore
+    inner: MemoryLiveStore
     at: int
     after: bool
     done: int = 0
@@ -166,14 +168,22 @@ class Dying:
             raise Killed
         self.accident()
 
+    node = ""
+
+    async def servers(self) -> Sequence[MarkedServer]:
+        return [self]
+
+    def holds(self, kid: str) -> bool:
+        return self.inner.holds(kid)
+
     async def server(self) -> Any:
         return await self._do(self.inner.server)
 
     async def marks(self) -> Any:
         return await self._do(self.inner.marks)
 
-    async def set_marks(self, mark: Mark) -> None:
-        await self._do(lambda: self.inner.set_marks(mark))
+    async def set_marks(self, mark: Mark, *, strays: bool = False) -> None:
+        await self._do(lambda: self.inner.set_marks(mark, strays=strays))
 
     async def beat(self, pulse: int, run_id: str) -> None:
         await self._do(lambda: self.inner.beat(pulse, run_id))
@@ -199,10 +209,10 @@ class House:
         self.live = MemoryLiveStore(self.server, 300, lambda: self.now)
         self.replay = MemoryReplayStore(self.server, SKEW)
 
-    def registrar(self, live: LiveStore | None = None) -> Memory:
+    def registrar(self, live: MemoryLiveStore | Dying | None = None) -> Memory:
         return Memory(self.pool, live or self.live, self._refresh, SKEW, lambda: self.now, self.seen)  # type: ignore[arg-type]
 
-    async def _refresh(self, _: Connection) -> None:
+    async def _refresh(self, _: Connection, _holds: Callable[[str], bool]) -> None:
         self.refreshed += 1
 
     async def passes(self, created: float | None = None) -> bool:

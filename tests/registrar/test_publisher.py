@@ -17,9 +17,9 @@ from replay_stores import RealServer, Stores, claim, fake_stores, now, real_stor
 from stores import PostgresServer, ValkeyServer
 from vestry_registrar.enrolment import register_agent, register_tool
 from vestry_registrar.lifecycle import rotate
-from vestry_registrar.live_store import LiveStore, Mark
+from vestry_registrar.live_store import LiveStore
 from vestry_registrar.publisher import Publisher
-from vestry_service.live_records import LiveRecord
+from vestry_service.live_records import LiveRecord, Mark
 from vestry_service.postgres import Pool, open_pool
 from vestry_signatures.errors import DatabaseUnavailable
 
@@ -471,7 +471,7 @@ async def test_all_that_changed_lately_is_rewritten_page_by_page(pool: Pool) -> 
     untouched = Key()
     await register_agent(pool, untouched.jwk, untouched.kid, SOMEBODY)
     async with pool.acquire() as connection:
-        await registrar.publisher.refresh(connection)
+        await registrar.publisher.refresh(connection, lambda _: True)
     states = [(await state(stores, old), await state(stores, new)) for old, new in pairs[1:]]
     assert states == [("revoked", "active")] * (len(pairs) - 1)
     assert [await state(stores, key) for key in (*first, untouched)] == [None, None, None]

@@ -48,8 +48,7 @@ def key_of(columns: str, values: str) -> str:
         ("UPDATE public_jwks SET agent_id = 1", "public_jwks_agent_id_foreign"),
         (key_of("tool_id, kid", f"1, '{OTHER_KID}'"), "public_jwks_tool_id_foreign"),
         ("DELETE FROM agents", "public_jwks_agent_id_foreign"),
-        ("INSERT INTO memory_mark VALUES (false, '', false, 0, 0, 'open')", "memory_mark_is_one_row"),
-        ("INSERT INTO memory_mark VALUES (true, '', false, 0, 0, 'ajar')", "memory_mark_phase_is_known"),
+        ("INSERT INTO memory_mark VALUES ('', false, 0, 0, 'ajar', '')", "memory_mark_phase_is_known"),
     ],
 )
 async def test_what_no_row_may_be(pool: Pool, statement: str, constraint: str) -> None:

@@ -8,7 +8,18 @@ from collections.abc import AsyncIterator
 import pytest
 from redis import Redis
 
-from replay_stores import ALICE, BOB, CLOCK_SKEW, Stores, claim, fake_stores, now, real_stores, record
+from replay_stores import (
+    ALICE,
+    BOB,
+    CLOCK_SKEW,
+    Stores,
+    claim,
+    fake_stores,
+    now,
+    real_stores,
+    record,
+    stores_of,
+)
 from stores import ValkeyServer
 from vestry_service.live_records import Mark, book_key, mark_key, nonce_key, record_key
 from vestry_service.replay import Claim, base_digest, nonce_digest
@@ -16,24 +27,25 @@ from vestry_service.replay_bound import Bound
 from vestry_signatures.errors import ReplayStoreUnavailable
 
 
-@pytest.fixture(params=["fake", "valkey"])
+@pytest.fixture(params=["fake", "valkey", "sentinel", "cluster"])
 async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
     """Both sides of an empty store that nothing bad happens to."""
-    if request.param == "fake":
-        yield fake_stores()
-    else:
-        async with real_stores(request.getfixturevalue("valkey")) as real:
-            yield real
+    async for stores in stores_of(request.param, request):
+        yield stores
 
 
-@pytest.fixture(params=["fake", "valkey"])
+@pytest.fixture(params=["fake", "valkey", "sentinel", "cluster"])
 async def fragile(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
-    """Both sides of an empty store whose server the test may ill-treat."""
-    if request.param == "fake":
-        yield fake_stores()
-    else:
-        async with real_stores(request.getfixturevalue("own_valkey")) as real:
-            yield real
+    """Both sides of an empty store whose server the test may ill-treat, but not restart."""
+    async for stores in stores_of(request.param, request, own="own_"):
+        yield stores
+
+
+@pytest.fixture(params=["fake", "valkey", "sentinel"])
+async def single(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
+    """The same with one primary, which the test may also restart."""
+    async for stores in stores_of(request.param, request, own="own_"):
+        yield stores
 
 
 async def fresh(stores: Stores, one: Claim) -> bool:
@@ -261,15 +273,15 @@ async def test_flushed(fragile: Stores) -> None:
 
 
 @pytest.mark.parametrize("whole", [True, False])
-async def test_restarted(fragile: Stores, whole: bool) -> None:
+async def test_restarted(single: Stores, whole: bool) -> None:
     """A server that started anew is not believed, whatever it kept, until the mark names its new run id."""
-    await fragile.live.set_marks(Mark(0, await fragile.run_id(), 60))
+    await single.live.set_marks(Mark(0, await single.run_id(), 60))
     used = claim()
-    assert (await fragile.replay.spend([used], now()))[0].remembered
-    await fragile.restart(whole=whole)
-    assert not (await fragile.replay.spend([claim()], now()))[0].remembered
-    await fragile.live.set_marks(Mark(0, await fragile.run_id(), 60))
-    [again, other] = await fragile.replay.spend([used, claim()], now())
+    assert (await single.replay.spend([used], now()))[0].remembered
+    await single.restart(whole=whole)
+    assert not (await single.replay.spend([claim()], now()))[0].remembered
+    await single.live.set_marks(Mark(0, await single.run_id(), 60))
+    [again, other] = await single.replay.spend([used, claim()], now())
     assert again.fresh is not whole
     assert other.fresh
     assert other.remembered

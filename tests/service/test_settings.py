@@ -76,6 +76,7 @@ def test_an_empty_variable_is_an_unset_one() -> None:
         ("ALGORITHMS", "hmac-sha256", "one of ed25519"),
         ("ALGORITHMS", ",", "at least one"),
         ("NONCE_POLICY", "never", "optional, required"),
+        ("NONCE_REPLICAS", "-1", "0 to 16"),
         ("LOG_LEVEL", "loud", "debug, info"),
         ("ALLOWED_AUTHORITIES", "https://a.example", "host or host:port"),
         ("ALLOWED_AUTHORITIES", "a.example?x", "host or host:port"),
@@ -92,8 +93,9 @@ def test_a_wrong_value_is_named_with_what_is_accepted(name: str, value: str, say
 @pytest.mark.parametrize(
     "url",
     [
-        "redis+sentinel://:hunter3@h/m",
-        "redis+cluster://:hunter3@h",
+        "redis+sentinel://:hunter3@h,g",
+        "redis+cluster://:hunter3@h/1",
+        "redis://:hunter3@h,g",
         "http://:hunter3@h",
         "redis://:hunter3@h:x",
         "redis://:hunter3@h?retry_on_timeout=1",
@@ -101,15 +103,10 @@ def test_a_wrong_value_is_named_with_what_is_accepted(name: str, value: str, say
     ],
 )
 def test_an_unusable_redis_url_is_refused_without_showing_it(url: str) -> None:
-    """Schemes that are not supported yet, and arguments that would bring retries back, stop the start."""
+    """What names no server, and arguments that would bring retries back, stop the start."""
     text = refused({"REDIS_URL": url})
     assert "REDIS_URL" in text
     assert "hunter3" not in text
-
-
-def test_sentinel_and_cluster_are_said_to_be_not_supported_yet() -> None:
-    """The message tells a limitation from a mistake."""
-    assert "not supported yet" in refused({"REDIS_URL": "redis+cluster://h:1"})
 
 
 @pytest.mark.parametrize(

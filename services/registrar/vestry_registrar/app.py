@@ -71,10 +71,12 @@ async def open_registrar(
         metrics.watch(metrics.db_pool_connections.labels("idle"), pool.get_idle_size)
         health.add("postgres", partial(ping, pool))
         health.add("redis", redis.ping)
-        store = PatientStore(RedisReplayStore(settings.redis_url, settings.clock_skew))
+        store = PatientStore(
+            RedisReplayStore(settings.redis_url, settings.clock_skew, settings.nonce_replicas)
+        )
         limiter = RedisLimiter(settings.redis_url)
         limits = Limits(settings, limiter, metrics.rate_limited)
-        live = RedisLiveStore(settings.redis_url, settings.key_record_ttl, clock)
+        live = RedisLiveStore(settings.redis_url, settings.key_record_ttl, clock, settings.nonce_replicas)
         publisher = Publisher(
             pool, live, settings.key_record_ttl, settings.clock_skew, logger, metrics.outbox_pending, clock
         )

@@ -25,23 +25,18 @@ and never a later time; so a registrar that was itself paused between reading an
 either. The server's clock must agree with it within the clock skew: where it is ahead by `KEY_RECORD_TTL`,
 every record is past at once, and nothing verifies.
 
-A late memory mark names the run id it was meant for, so it says nothing about another server; a late pulse
-never lowers the one that is there. Neither outlives the server's process, and a restart is what they tell.
+How a server's memory is marked is said in `marked_server`.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
-from vestry_service.live_records import TAGS, LiveRecord, Mark, mark_key, record_key
-from vestry_service.replay import read_mark
-from vestry_service.store.greeting import name_of, parse_info, server_mode, was_replica
-from vestry_service.store.open import open_batcher, open_link
+from vestry_registrar.marked_node import MarkedNode
+from vestry_registrar.marked_server import MarkedServer, OneServer
+from vestry_service.live_records import LiveRecord, record_key
+from vestry_service.store.open import open_batcher, open_primaries
 from vestry_service.store.script import Script
-
-__all__ = ["LiveStore", "Mark", "RedisLiveStore", "ServerFacts"]
-
-PULSE = b"vestry:pulse"
+from vestry_signatures.errors import ReplayStoreUnavailable
 
 WRITE = Script(
     keys=1,
@@ -63,77 +58,20 @@ return stored
 """,
 )
 
-# One value for all, or nothing. Lua keeps equal strings once, so comparing them costs a pointer each.
-READ_MARKS = Script("""
-local marks = redis.call('MGET', unpack(KEYS))
-for i = 2, #KEYS do
-  if marks[i] ~= marks[1] then return false end
-end
-return marks[1]
-""")
-
-WRITE_MARKS = Script("""
-for _, key in ipairs(KEYS) do redis.call('SET', key, ARGV[1]) end
-return 1
-""")
-
-RAISE_PULSE = Script("""
-if tonumber(ARGV[1]) > tonumber(redis.call('GET', KEYS[1]) or -1) then redis.call('SET', KEYS[1], ARGV[1]) end
-return 1
-""")
-
-MARK_KEYS = [mark_key(tag) for tag in TAGS]
-
-
-class ServerFacts(NamedTuple):
-    """What a server says of itself, as far as its memory of nonces depends on it.
-
-    Attributes:
-        run_id: a new one at each start of the server's process, and at each promotion (`store.greeting.name_of`).
-        role: `master` (another role is refused when connecting).
-        aof_enabled: it keeps an append-only file.
-        maxmemory_policy: `noeviction` is the only one that never forgets a nonce.
-        promoted: it was a replica before it became the primary, and may lack what the old one had.
-        standalone: it is no member of a Cluster and has no replica that could take its place.
-        pulse: the registrar's heartbeat counter as this server holds it; 0 when it holds none.
-        now: Unix seconds by its own clock; 0 when it does not say.
-    """
-
-    run_id: str
-    role: str
-    aof_enabled: bool
-    maxmemory_policy: str
-    promoted: bool
-    standalone: bool
-    pulse: int
-    now: float = 0.0
-
 
 class LiveStore(Protocol):
     """The writing side of the store. Every method raises `ReplayStoreUnavailable` within 250 ms: outcome unknown."""
 
     async def write(self, records: Sequence[LiveRecord], *, read_at: float | None = None) -> None:
-        """Write all records of an agent in one step; each gives way to a newer version that is there.
+        """Write all records of an agent; each gives way to a newer version that is there.
 
         `read_at` is when they were read from Postgres (Unix seconds); without it, now. Never a later time than
         that: see the module's second rule of lateness.
         """
         ...
 
-    async def server(self) -> ServerFacts:
-        """Ask the server who it is and how it keeps its memory."""
-        ...
-
-    async def marks(self) -> Mark | None:
-        """Return the memory mark if all 4096 are there and equal, else None. Cheap enough for once a second."""
-        ...
-
-    async def set_marks(self, mark: Mark) -> None:
-        """Write all 4096 memory marks in one step."""
-        ...
-
-    async def beat(self, pulse: int, run_id: str) -> None:
-        """Raise the pulse of the server with this run id; a higher one that is there stays."""
+    async def servers(self) -> Sequence[MarkedServer]:
+        """Return the servers that remember nonces: the one, or every primary of a Cluster."""
         ...
 
     async def aclose(self) -> None:
@@ -142,18 +80,24 @@ class LiveStore(Protocol):
 
 
 class RedisLiveStore:
-    """`LiveStore` on a standalone server: one lasting connection for records, one for everything else."""
+    """`LiveStore` on Redis, however it is run: a lasting connection to each server for records, one for the rest."""
 
-    def __init__(self, url: str, key_record_ttl: int, clock: Callable[[], float]) -> None:
-        """Take a `redis://`, `rediss://` or `unix://` URL, a record's life (seconds) and a clock (Unix seconds).
+    def __init__(self, url: str, key_record_ttl: int, clock: Callable[[], float], replicas: int = 0) -> None:
+        """Connect when first used.
 
-        Raises ValueError for another kind of URL. Connects when first used.
+        Args:
+            url: a REDIS_URL.
+            key_record_ttl: a record's life, seconds.
+            clock: Unix seconds.
+            replicas: so many must hold a record before it counts as written.
+
+        Raises ValueError for another kind of URL.
         """
         self._ttl = key_record_ttl
         self._clock = clock
-        self._records = open_batcher(url, WRITE, trips=1)
-        self._link = open_link(url)
-        self._turn = asyncio.Lock()
+        self._records = open_batcher(url, WRITE, trips=1, replicas=replicas)
+        self._primaries = open_primaries(url)
+        self._marked: dict[str, MarkedServer] = {}
 
     async def write(self, records: Sequence[LiveRecord], *, read_at: float | None = None) -> None:
         if not records:
@@ -163,42 +107,16 @@ class RedisLiveStore:
         args = [word for record in records for word in (record.encode(), ends)]
         await self._records.submit(keys, args)
 
-    async def server(self) -> ServerFacts:
-        async with self._turn:
-            info, pulse = await self._link.ask(("INFO",), ("GET", PULSE))
-        return _facts(parse_info(info), int(pulse or 0))
-
-    async def marks(self) -> Mark | None:
-        value = await self._run(READ_MARKS, MARK_KEYS, ())
-        return read_mark(value)
-
-    async def set_marks(self, mark: Mark) -> None:
-        await self._run(WRITE_MARKS, MARK_KEYS, [mark.encode()])
-
-    async def beat(self, pulse: int, run_id: str) -> None:
-        await self._run(RAISE_PULSE, [PULSE], [pulse], run_id)
+    async def servers(self) -> Sequence[MarkedServer]:
+        try:
+            links = await self._primaries.links()
+        except OSError as error:
+            raise ReplayStoreUnavailable from error
+        if (one := links.get("")) is not None:
+            return [OneServer(one)]
+        tags = self._primaries.tags()
+        return [MarkedNode(node, link, tags[node]) for node, link in links.items() if node in tags]
 
     async def aclose(self) -> None:
         await self._records.aclose()
-        async with self._turn:
-            await self._link.aclose()
-
-    async def _run(
-        self, script: Script, keys: Sequence[bytes], args: Sequence[bytes | int], only_on: str | None = None
-    ) -> Any:
-        async with self._turn:
-            return await self._link.run(script, keys, args, only_on=only_on)
-
-
-def _facts(facts: dict[str, str], pulse: int) -> ServerFacts:
-    """Read what matters out of INFO; what a server does not say is taken for the answer that trusts it less."""
-    return ServerFacts(
-        run_id=name_of(facts),
-        role=facts.get("role", ""),
-        aof_enabled=facts.get("aof_enabled") == "1",
-        maxmemory_policy=facts.get("maxmemory_policy", ""),
-        promoted=was_replica(facts),
-        standalone=server_mode(facts) == "standalone" and facts.get("connected_slaves") == "0",
-        pulse=pulse,
-        now=int(facts.get("server_time_usec", 0)) / 1e6,
-    )
+        await self._primaries.aclose()

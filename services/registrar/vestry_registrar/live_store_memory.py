@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from vestry_registrar.live_store import MARK_KEYS, PULSE, ServerFacts
+from vestry_registrar.marked_server import MARK_KEYS, PULSE, MarkedServer, ServerFacts
 from vestry_service.live_records import LiveRecord, Mark, record_key
 from vestry_service.replay import read_mark, read_record
 from vestry_service.replay_memory import MemoryServer
@@ -10,7 +10,9 @@ from vestry_signatures.errors import ReplayStoreUnavailable
 
 
 class MemoryLiveStore:
-    """`LiveStore` on a `MemoryServer`."""
+    """`LiveStore`, and its one `MarkedServer`, on a `MemoryServer`."""
+
+    node = ""
 
     def __init__(self, server: MemoryServer, key_record_ttl: int, clock: Callable[[], float]) -> None:
         """Take the server, shared with whoever verifies, a record's life (seconds) and a clock (Unix seconds)."""
@@ -23,6 +25,12 @@ class MemoryLiveStore:
         ends = int(self._clock() if read_at is None else read_at) + self._ttl
         for record in records:
             self._write(record, ends)
+
+    async def servers(self) -> Sequence[MarkedServer]:
+        return [self]
+
+    def holds(self, kid: str) -> bool:
+        return True
 
     async def server(self) -> ServerFacts:
         self._server.reach()
@@ -44,7 +52,7 @@ class MemoryLiveStore:
         value = values.pop()
         return None if values else read_mark(value)
 
-    async def set_marks(self, mark: Mark) -> None:
+    async def set_marks(self, mark: Mark, *, strays: bool = False) -> None:
         self._server.reach()
         for key in MARK_KEYS:
             self._server.put(key, mark.encode())

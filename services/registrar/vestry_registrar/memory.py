@@ -28,6 +28,10 @@ earlier.
 The pulse is raised on the very server that was looked at, told by its run id, or not at all: on one restarted
 since it would hide what that restart lost.
 
+A Cluster has a memory a node, and each goes its own way: one that is away holds up no other. Only that nothing was
+ever let through, so that all begins at 0, is said of all of them together; and what is known of a node that holds
+nothing any more is forgotten, so that it is another server when it comes back.
+
 A registrar that hangs between two steps loses the lock after some seconds, and may, when it wakes, still set
 the marks it had in mind. The next look sees marks that are not the known ones, takes them for a loss and
 begins anew.
@@ -37,17 +41,34 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
-from vestry_registrar.live_store import LiveStore, Mark, ServerFacts
-from vestry_registrar.memory_steps import Beat, Begin, Distrust, Open, Refuse, Shut, Step, decide, shut
+from vestry_registrar.live_store import LiveStore
+from vestry_registrar.marked_server import MarkedServer, ServerFacts
+from vestry_registrar.memory_steps import (
+    Adopt,
+    Beat,
+    Begin,
+    Distrust,
+    Open,
+    Refuse,
+    Shut,
+    Step,
+    Wait,
+    decide,
+    shut,
+)
 from vestry_registrar.repository import memory_marks
 from vestry_registrar.repository.edge import transaction
 from vestry_registrar.repository.memory_marks import KnownStore
+from vestry_service.live_records import Mark
 from vestry_service.logging import Logger
 from vestry_service.postgres import Connection, Pool
 from vestry_signatures.errors import ReplayStoreUnavailable
 
 STEPS: Final = 3
 """How many steps a new beginning takes."""
+
+Refresh = Callable[[Connection, Callable[[str], bool]], Awaitable[None]]
+"""Rewrites every live record that may be old, of the kids that something holds."""
 
 
 class Memory:
@@ -57,12 +78,12 @@ class Memory:
         self,
         pool: Pool,
         live: LiveStore,
-        refresh: Callable[[Connection], Awaitable[None]],
+        refresh: Refresh,
         clock_skew: int,
         clock: Callable[[], float],
         logger: Logger,
     ) -> None:
-        """Take `refresh`, which rewrites every live record that may be old, `clock_skew` and `clock` in seconds."""
+        """Take `clock_skew` and `clock` in seconds, and what else it stands on."""
         self._pool = pool
         self._live = live
         self._refresh = refresh
@@ -75,58 +96,90 @@ class Memory:
 
         Raises DatabaseUnavailable; ReplayStoreUnavailable: what was not finished goes on at the next look.
         """
+        servers = await self._live.servers()
+        nodes = [server.node for server in servers]
+        troubles: list[ReplayStoreUnavailable] = []
         for _ in range(STEPS):
-            known = await self._step()
-            if known is None or known.phase == "open":
-                break
+            servers = [server for server in servers if await self._goes_on(server, nodes, troubles)]
+        if troubles:
+            raise troubles[0]
 
-    async def _step(self) -> KnownStore | None:
+    async def _goes_on(
+        self, server: MarkedServer, nodes: list[str], troubles: list[ReplayStoreUnavailable]
+    ) -> bool:
+        """Take one step; say whether there is another one. Of several servers one in trouble holds up no other."""
+        try:
+            known = await self._step(server, nodes)
+        except ReplayStoreUnavailable as error:
+            troubles.append(error)
+            return False
+        return known is not None and known.phase != "open"
+
+    async def _step(self, server: MarkedServer, nodes: list[str]) -> KnownStore | None:
         """Decide and take one step; return what is known after it, None if there is nothing for us to do."""
         async with transaction(self._pool) as connection:
             if not await memory_marks.try_lock(connection):
                 return None
-            known = await memory_marks.find(connection)
-            facts, found = await self._live.server(), await self._live.marks()
-            step = decide(facts, found, known, self._clock(), self._clock_skew)
-            after = await self._take(step, facts, known, connection)
+            first = await memory_marks.none_was_open(connection)
+            await memory_marks.forget_others(connection, nodes)
+            known = await memory_marks.find(connection, server.node)
+            facts, found = await server.server(), await server.marks()
+            step = decide(facts, found, known, self._clock(), self._clock_skew, first)
+            after = await self._take(step, server, facts, known, connection)
             if after is not None:
-                await memory_marks.put(connection, after)
+                await memory_marks.put(connection, after, server.node)
             return after
 
     async def _take(
-        self, step: Step, facts: ServerFacts, known: KnownStore | None, connection: Connection
+        self,
+        step: Step,
+        server: MarkedServer,
+        facts: ServerFacts,
+        known: KnownStore | None,
+        connection: Connection,
     ) -> KnownStore | None:
         """Do in Redis what a step needs; return what Postgres shall know after it."""
         match step, known:
             case Begin(), _:
-                return await self._begin(step, facts, known)
+                return await self._begin(step, server, facts, known)
             case Shut(), KnownStore():
-                await self._live.set_marks(shut(facts))  # (3)
-                return await self._beat(facts, replace(known, phase="shut"))  # (4)
+                await server.set_marks(shut(facts))  # (3)
+                return await self._beat(server, facts, replace(known, phase="shut"))  # (4)
+            case Wait(), KnownStore():
+                return known
             case Open(), KnownStore():
-                await self._refresh(connection)  # (5)
-                await self._live.set_marks(Mark(known.since, known.run_id, self._clock_skew))  # (6)
+                await self._refresh(connection, server.holds)  # (5)
+                await server.set_marks(Mark(known.since, known.run_id, self._clock_skew))  # (6)
                 return replace(known, phase="open")  # (7)
+            case Adopt(since), KnownStore():
+                self._logger.warning(
+                    "memory_begins", since=since, cause="slots were moved", tags=facts.strays
+                )
+                await self._refresh(connection, server.holds)
+                await server.set_marks(Mark(since, known.run_id, self._clock_skew), strays=True)
+                return known
             case Beat(), KnownStore():
-                return await self._beat(facts, known)
+                return await self._beat(server, facts, known)
             case Distrust(), KnownStore():
                 return self._distrust(known)
             case Refuse(why, also_shut), _:
                 if also_shut:
-                    await self._live.set_marks(shut(facts))
+                    await server.set_marks(shut(facts))
                 raise ReplayStoreUnavailable(why)
         raise AssertionError("a step that goes on from nothing known")
 
-    async def _begin(self, step: Begin, facts: ServerFacts, known: KnownStore | None) -> KnownStore:
+    async def _begin(
+        self, step: Begin, server: MarkedServer, facts: ServerFacts, known: KnownStore | None
+    ) -> KnownStore:
         self._logger.warning("memory_begins", since=step.since, cause=step.why)
         if not step.whole:
-            await self._live.set_marks(shut(facts))  # (1)
+            await server.set_marks(shut(facts))  # (1)
         pulse = known.pulse if known and step.whole else 0
         return KnownStore(facts.run_id, facts.promoted, step.since, pulse, "begun")  # (2)
 
-    async def _beat(self, facts: ServerFacts, known: KnownStore) -> KnownStore:
+    async def _beat(self, server: MarkedServer, facts: ServerFacts, known: KnownStore) -> KnownStore:
         pulse = facts.pulse + 1
-        await self._live.beat(pulse, facts.run_id)
+        await server.beat(pulse, facts.run_id)
         return replace(known, pulse=pulse)
 
     def _distrust(self, known: KnownStore) -> KnownStore:

@@ -7,8 +7,13 @@ says of itself:
 - The same process, its marks whole, its pulse not behind: nothing happened. It keeps its beginning.
 - Another process that is the same server with its append-only file whole: it keeps its beginning too.
 - The setting CLOCK_SKEW was raised since: nonces that others would accept again by now are gone.
+- A tag that came to a node of a Cluster from another one begins anew, and the others of that node go on.
 - Anything else may have lost nonces too: it begins at now + CLOCK_SKEW, after the `created` of every signature
   that can have been accepted before. In doubt it is this; the price is a minute of "sign anew".
+
+Where another server may have been in use until now, and may be for a moment by who has not heard (`store.watch`),
+HANDOVER seconds are added, and the store is not opened before they are over: by then no signature can be accepted,
+and no key revoked, at a server that was left behind.
 
 **How "whole" is told: the pulse.** A counter is raised each second, in Redis first, and in Postgres only when
 Redis has acknowledged it. A server that comes back with less than Postgres knows has lost its latest writes.
@@ -20,12 +25,12 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-from vestry_registrar.live_store import Mark, ServerFacts
+from vestry_registrar.marked_server import FAR_FUTURE, ServerFacts
 from vestry_registrar.repository.memory_marks import KnownStore
+from vestry_service.live_records import Mark
+from vestry_service.store.watch import HANDOVER
 
 NEVER_FORGETS: Final = "noeviction"
-FAR_FUTURE: Final = 2**53 - 1
-"""Unix seconds: nothing is signed after this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,18 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """A server may still be in use that this one took over from: do not open before everybody has left it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Tags came here from another node: let their memory begin at `since` (Unix seconds)."""
+
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
 class Distrust:
     """The known server does what no primary does; whatever it is later, it is another store."""
 
@@ -65,21 +82,28 @@ class Refuse:
     shut: bool = False
 
 
-Step = Beat | Begin | Shut | Open | Distrust | Refuse
+Step = Beat | Begin | Shut | Wait | Open | Adopt | Distrust | Refuse
 
 
 def decide(
-    facts: ServerFacts, found: Mark | None, known: KnownStore | None, now: float, clock_skew: int
+    facts: ServerFacts,
+    found: Mark | None,
+    known: KnownStore | None,
+    now: float,
+    clock_skew: int,
+    first: bool = True,
 ) -> Step:
     """Decide the next step.
 
     Args:
         facts: what the server says of itself.
         found: the mark that all of its places carry, None if they do not.
-        known: what Postgres knows of the store it knew last, None if it never knew one.
+        known: what Postgres knows of the store it knew last, None if it never knew this one.
         now: Unix seconds, taken after `facts` and `found`.
         clock_skew: seconds.
+        first: nothing was ever let through by any store; only looked at where this one is not known.
     """
+    now = max(now, facts.now)
     if facts.role != "master":
         mine = known is not None and known.run_id == facts.run_id
         return Distrust() if mine else Refuse("Redis is not a primary")
@@ -87,9 +111,12 @@ def decide(
         return Refuse(
             "Redis may drop nonces: set its maxmemory-policy to noeviction", shut=found != shut(facts)
         )
+    anew = ceil(now) + clock_skew + _handover(facts)
     if known is None:
-        return Begin(0, "the first store", whole=True)
-    is_ours = _is_open(found, known, clock_skew)
+        return (
+            Begin(0, "the first store", whole=True) if first else Begin(anew, "another server", whole=False)
+        )
+    is_ours = _is_open(facts, found, known, clock_skew)
     if _same_process(facts, known):
         match known.phase:
             case "begun" if known.pulse == 0 or (
@@ -97,13 +124,13 @@ def decide(
             ):
                 return Shut()
             case "shut" if is_ours or found == shut(facts):
-                return Open()
+                return Wait() if known.since - clock_skew - now > 1 else Open()
             case "open" if is_ours:
-                return Beat()
+                return Adopt(anew) if facts.strays else Beat()
     elif is_ours and _restarted_whole(facts, known):
         return Begin(known.since, "the same server, restarted whole", whole=True)
     # By the later of both clocks: one that is behind would let in again what was signed just before the loss.
-    return Begin(ceil(max(now, facts.now)) + clock_skew, "nonces may be gone", whole=False)
+    return Begin(anew, "nonces may be gone", whole=False)
 
 
 def shut(facts: ServerFacts) -> Mark:
@@ -111,11 +138,17 @@ def shut(facts: ServerFacts) -> Mark:
     return Mark(FAR_FUTURE, facts.run_id, 0)
 
 
-def _is_open(found: Mark | None, known: KnownStore, clock_skew: int) -> bool:
+def _handover(facts: ServerFacts) -> int:
+    """Seconds for which the server that this one took over from may still be in use (`store.watch`)."""
+    return HANDOVER if facts.promoted or not facts.standalone else 0
+
+
+def _is_open(facts: ServerFacts, found: Mark | None, known: KnownStore, clock_skew: int) -> bool:
     """Whether the marks are those of the known store, for our clock skew or a greater one."""
-    if found is None or found.skew < clock_skew:
+    if found is None or found.skew < clock_skew or found.run_id != known.run_id:
         return False
-    return (found.since, found.run_id) == (known.since, known.run_id)
+    later = facts.clustered and known.since < found.since < FAR_FUTURE
+    return found.since == known.since or later
 
 
 def _same_process(facts: ServerFacts, known: KnownStore) -> bool:

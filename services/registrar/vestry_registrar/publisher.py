@@ -169,8 +169,10 @@ class Publisher:
         while waiting > 0 and await self._send_batch():
             waiting -= BATCH
 
-    async def refresh(self, connection: Connection) -> None:
+    async def refresh(self, connection: Connection, holds: Callable[[str], bool]) -> None:
         """Write all live records again that a store restored from an older file could hold in an older state.
+
+        `holds` says of a kid whether that store holds its record.
 
         Those are the records of what changed within twice a record's life: whatever changed before has outlived
         every record that was written before the change, or from a reading made before it.
@@ -182,7 +184,7 @@ class Publisher:
             reading = await self._young(partial(records.changed, connection, 2 * self._ttl, after, BATCH))
             if not reading.pairs:
                 return
-            await self._write(reading)
+            await self._write(reading, holds)
             after = reading.last_agent
 
     async def _send_batch(self) -> bool:
@@ -194,9 +196,10 @@ class Publisher:
             await outbox.delete(connection, claim.rows)
         return bool(claim.rows)
 
-    async def _write(self, reading: Reading) -> None:
-        if reading.pairs:
-            await self._live.write([pair.record() for pair in reading.pairs], read_at=reading.read_at)
+    async def _write(self, reading: Reading, holds: Callable[[str], bool] = lambda _: True) -> None:
+        records = [pair.record() for pair in reading.pairs if holds(pair.kid)]
+        if records:
+            await self._live.write(records, read_at=reading.read_at)
 
     async def _young(self, read: Callable[[], Awaitable[Reading]]) -> Reading:
         """Read, and read again while that took so long that it may no longer be written."""

@@ -72,7 +72,7 @@ async def open_verifier(
         open_foreign_keys(settings, metrics, clock, outside) as foreign,
     ):
         await require_noeviction(redis, logger)
-        store = RedisReplayStore(settings.redis_url, settings.clock_skew)
+        store = RedisReplayStore(settings.redis_url, settings.clock_skew, settings.nonce_replicas)
         health.add("redis", redis.ping)
         health.add("registrar", registrar.alive, required=False)
         agents = AgentUrls(settings.scheme, settings.base_authority)

@@ -42,12 +42,13 @@ class Part(NamedTuple):
 class Call:
     """Keys and arguments of several callers, all of one slot, and where each one's keys begin."""
 
-    __slots__ = ("args", "asking", "callers", "keys")
+    __slots__ = ("args", "asking", "callers", "detours", "keys")
 
     def __init__(self) -> None:
         self.keys: list[bytes] = []
         self.args: list[Word] = []
         self.asking = False
+        self.detours = 0
         self.callers: list[tuple[asyncio.Future[Part], int, int]] = []
 
     def join(self, keys: Sequence[bytes], args: Sequence[Word], future: asyncio.Future[Part]) -> None:
@@ -55,6 +56,13 @@ class Call:
         self.keys += keys
         self.args += args
         self.callers.append((future, start, len(self.keys)))
+
+    def absorb(self, other: "Call") -> None:
+        """Take over what is asked by another call of the same slot."""
+        start = len(self.keys)
+        self.keys += other.keys
+        self.args += other.args
+        self.callers += [(future, start + first, start + end) for future, first, end in other.callers]
 
     def settle(self, reply: Sequence[Any], name: str, keys_each: int) -> None:
         """Deal out what the server with this name said."""
@@ -131,6 +139,14 @@ class Batcher:
         else:
             self._open_batch(loop, len(keys)).call(slot, len(keys)).join(keys, args, future)
         return future
+
+    def join(self, slot: int, call: Call) -> None:
+        """Put a call into the batch of this turn; its callers are told."""
+        if self._closed:
+            call.fail(ReplayStoreUnavailable())
+            return
+        size = len(call.keys)
+        self._open_batch(asyncio.get_running_loop(), size).call(slot, size).absorb(call)
 
     def take_over(self, slot: int, call: Call, deadline: float) -> None:
         """Carry a call that another server did not carry out, in a batch of its own."""

@@ -103,12 +103,18 @@ class Link:
 
     async def ask(self, *commands: tuple[Word, ...]) -> list[Any]:
         """Say some commands in one trip and return their replies. Raises as `run` does."""
-
-        async def ask(wire: Wire, _deadline: float) -> list[Any]:
-            return [self._require(wire, reply) for reply in await wire.ask(*commands)]
-
-        replies: list[Any] = await self._trip(ask)
+        replies, _ = await self.say(*commands, errors=False)
         return replies
+
+    async def say(self, *commands: tuple[Word, ...], errors: bool = True) -> tuple[list[Any], str]:
+        """Do as `ask` does, but return replies that are errors too, and the server's name."""
+
+        async def ask(wire: Wire, _deadline: float) -> tuple[list[Any], str]:
+            replies = await wire.ask(*commands)
+            return (replies if errors else [self._require(wire, reply) for reply in replies]), wire.name
+
+        said: tuple[list[Any], str] = await self._trip(ask)
+        return said
 
     def refuse(self, wire: Wire) -> None:
         """Ask no more on this connection: the server says no."""

@@ -1,30 +1,91 @@
 """From a REDIS_URL to what talks to the servers behind it."""
 
-from vestry_service.store.batches import Batcher
-from vestry_service.store.link import Always, Link
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from vestry_service.store.batches import Batcher, Part
+from vestry_service.store.cluster import ClusterBatcher
+from vestry_service.store.link import Always, Finder, Link
+from vestry_service.store.nodes import ClusterWatch, Nodes
 from vestry_service.store.script import Script
+from vestry_service.store.sentinel import Sentinels
 from vestry_service.store.url import StoreUrl, parse
+from vestry_service.store.wire import Word
 
 
-def open_batcher(text: str, script: Script, trips: int) -> Batcher:
+class Carrier(Protocol):
+    """Carries batches of calls of one script."""
+
+    def submit(self, keys: Sequence[bytes], args: Sequence[Word]) -> asyncio.Future[Part]:
+        """Put keys and arguments into the batch of this turn; the future raises ReplayStoreUnavailable."""
+        ...
+
+    async def aclose(self) -> None:
+        """Take nothing more, let what is under way arrive or time out, then hang up."""
+        ...
+
+
+class Primaries(Protocol):
+    """The servers that nonces are spent at."""
+
+    async def links(self) -> dict[str, Link]:
+        """Return a connection to each by what it is called. Raises OSError: they cannot be told."""
+        ...
+
+    def tags(self) -> dict[str, list[str]]:
+        """Return which of the 4096 tags each node of a Cluster holds, by what it is called; without one, none."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class OnePrimary:
+    """`Primaries` where there is one; it is called by the empty name."""
+
+    def __init__(self, finder: Finder) -> None:
+        self._link = Link(finder)
+
+    async def links(self) -> dict[str, Link]:
+        return {"": self._link}
+
+    def tags(self) -> dict[str, list[str]]:
+        return {}
+
+    async def aclose(self) -> None:
+        await self._link.aclose()
+
+
+def open_batcher(text: str, script: Script, trips: int, replicas: int = 0) -> Carrier:
     """Return what carries batches of a script's calls; nothing is connected yet.
 
     Args:
         text: a REDIS_URL.
         script: answers one value a key.
         trips: how many may be under way at once to one server.
+        replicas: so many must hold what was written, or nothing was answered.
 
     Raises ValueError: it is no such URL.
     """
-    return Batcher(open_link(text), script, trips)
+    url = parse(text)
+    if url.topology == "cluster":
+        return ClusterBatcher(url, script, trips, replicas)
+    return Batcher(Link(_finder(url)), script, trips, replicas=replicas)
+
+
+def open_primaries(text: str) -> Primaries:
+    """Return connections to all primaries; nothing is connected yet. Raises ValueError: it is no such URL."""
+    url = parse(text)
+    return Nodes(ClusterWatch(url)) if url.topology == "cluster" else OnePrimary(_finder(url))
 
 
 def open_link(text: str) -> Link:
-    """Return a connection to the one server. Raises ValueError: it is no such URL."""
-    return Link(_finder(parse(text)))
+    """Return a connection to the one primary. Raises ValueError: it is no such URL, or one of a Cluster."""
+    url = parse(text)
+    if url.topology == "cluster":
+        raise ValueError("a Cluster URL names several servers")
+    return Link(_finder(url))
 
 
-def _finder(url: StoreUrl) -> Always:
-    if url.topology != "one":
-        raise ValueError(f"a redis+{url.topology}:// URL is not supported yet")
-    return Always(url)
+def _finder(url: StoreUrl) -> Finder:
+    return Sentinels(url) if url.topology == "sentinel" else Always(url)

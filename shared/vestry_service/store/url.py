@@ -149,7 +149,7 @@ def _path(parts: SplitResult, topology: Topology, arguments: dict[str, str]) -> 
         master = words.pop(0)
     db = arguments.get("db") or (words.pop(0) if words else "0")
     if words or not (db.isascii() and db.isdigit() and len(db) < 6):
-        raise ValueError("the database in a Redis URL must be a number")
+        raise ValueError("the database in the URL must be a number")
     if topology == "cluster" and int(db):
         raise ValueError("a Cluster URL has database 0 alone")
     return master, int(db)
@@ -175,5 +175,5 @@ def _address(text: str, port: int) -> Address:
     except ValueError:
         host = ""
     if not host:
-        raise ValueError(f"must name a host[:port] in a URL like {FORMS}")
+        raise ValueError(f"must be a URL that names a host[:port] in a URL like {FORMS}")
     return Address(host, port)

@@ -1,5 +1,6 @@
-"""What Postgres knows of the one store that remembers the nonces (see `vestry_registrar.memory`)."""
+"""What Postgres knows of the store that remembers the nonces (see `vestry_registrar.memory`)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -12,13 +13,19 @@ LOCK_NUMBER: Final = 0x7665_7374_7279_0002
 # Whether we are the one registrar that looks after the store now, until our transaction ends.
 TRY_LOCK: Final = "SELECT pg_try_advisory_xact_lock($1)"
 
-# The store that was known last.
-FIND: Final = "SELECT run_id, promoted, since, pulse, phase FROM memory_mark"
+# The store that was known last; of a Cluster, one of its nodes.
+FIND: Final = "SELECT run_id, promoted, since, pulse, phase FROM memory_mark WHERE node = $1"
+
+# Whether no store was ever open.
+NONE_WAS_OPEN: Final = "SELECT NOT EXISTS (SELECT FROM memory_mark WHERE phase = 'open' OR since > 0)"
+
+# What is no part of the store any more.
+FORGET_OTHERS: Final = "DELETE FROM memory_mark WHERE node <> ALL ($1::text[])"
 
 # Another store, or another beginning of the same one.
 PUT: Final = """
-    INSERT INTO memory_mark (run_id, promoted, since, pulse, phase) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (only_row) DO UPDATE
+    INSERT INTO memory_mark (run_id, promoted, since, pulse, phase, node) VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (node) DO UPDATE
     SET run_id = excluded.run_id, promoted = excluded.promoted, since = excluded.since,
         pulse = excluded.pulse, phase = excluded.phase
 """
@@ -53,14 +60,26 @@ async def try_lock(connection: Connection) -> bool:
         return bool(await sql.fetchval(TRY_LOCK, LOCK_NUMBER))
 
 
-async def find(executor: Executor) -> KnownStore | None:
-    """Return the store that was known last, or None if there never was one."""
+async def none_was_open(executor: Executor) -> bool:
+    """Say whether nothing was ever let through, as far as is known."""
     async with edge(executor) as sql:
-        row = await sql.fetchrow(FIND)
+        return bool(await sql.fetchval(NONE_WAS_OPEN))
+
+
+async def forget_others(executor: Executor, nodes: Sequence[str]) -> None:
+    """Forget every store but these."""
+    async with edge(executor) as sql:
+        await sql.execute(FORGET_OTHERS, nodes)
+
+
+async def find(executor: Executor, node: str = "") -> KnownStore | None:
+    """Return the store that was known last, or None if there never was one; `node`: of a Cluster."""
+    async with edge(executor) as sql:
+        row = await sql.fetchrow(FIND, node)
     return KnownStore(**dict(row)) if row else None
 
 
-async def put(executor: Executor, known: KnownStore) -> None:
-    """Remember a store."""
+async def put(executor: Executor, known: KnownStore, node: str = "") -> None:
+    """Remember a store; `node`: of a Cluster."""
     async with edge(executor) as sql:
-        await sql.execute(PUT, known.run_id, known.promoted, known.since, known.pulse, known.phase)
+        await sql.execute(PUT, known.run_id, known.promoted, known.since, known.pulse, known.phase, node)
