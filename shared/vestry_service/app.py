@@ -6,8 +6,9 @@ which host it is for; (3) let the service's own guard look; (4) run the handler;
 into the one error form; (6) count and log the answer.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from time import perf_counter
+from types import MappingProxyType
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -21,6 +22,7 @@ from vestry_service.errors import (
     MethodNotAllowed,
     NotFound,
 )
+from vestry_service.exchange import Refused
 from vestry_service.lean import LEAN, Lean
 from vestry_service.logging import Logger
 from vestry_service.metrics import Metrics
@@ -99,15 +101,19 @@ def failure(fault: Exception, request: web.Request) -> web.Response:
     """Return the answer to a request whose handler raised: whatever it was, in the one form and without detail."""
     if isinstance(fault, VestryError):
         return _problem(fault, request)
+    if isinstance(fault, Refused):
+        return _problem(fault.error, request, fault.headers)
     if isinstance(fault, web.HTTPException):
         return _problem(translate(fault, request.client_max_size), request)
     request.app[LOGGER].error("unforeseen fault", request_id=request[OBSERVED].request_id, exc_info=fault)
     return _problem(InternalError(), request)
 
 
-def _problem(error: VestryError, request: web.Request) -> web.Response:
+def _problem(
+    error: VestryError, request: web.Request, headers: Mapping[str, str] = MappingProxyType({})
+) -> web.Response:
     request[OBSERVED].refused(error)
-    return problems.render(error, request)
+    return problems.render(error, request, headers=headers)
 
 
 def translate(answer: web.HTTPException, limit: int = 0) -> VestryError:

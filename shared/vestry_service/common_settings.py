@@ -9,11 +9,13 @@ from vestry_service.parsers import (
     choices,
     listed,
     listen_address,
+    most_nonces,
     network,
     port,
     redis_url,
     whole_number,
 )
+from vestry_service.replay_bound import Bound
 from vestry_service.requests import Network
 from vestry_service.settings import Environment, Variable, computed, setting
 
@@ -55,6 +57,7 @@ class ServiceSettings:
     clock_skew: int = setting("CLOCK_SKEW", whole_number(0, 3600), default=60)
     max_signature_lifetime: int = setting("MAX_SIGNATURE_LIFETIME", whole_number(1, 86400), default=3600)
     workers: int = setting("WORKERS", whole_number(1, 64), default=1)
+    max_nonces_per_key: int | None = setting("MAX_NONCES_PER_KEY", most_nonces, default=100_000)
     log_level: str = setting("LOG_LEVEL", choice("debug", "info", "warning", "error"), default="info")
     log_format: str = computed(lambda env: env.get(_LOG_FORMAT) or _fitting_format())
     warnings: tuple[str, ...] = field(default=())
@@ -63,6 +66,11 @@ class ServiceSettings:
     def public_url(self) -> str:
         """The base URL, e.g. `http://localhost:3000`."""
         return str(self.public)
+
+    @property
+    def nonce_bound(self) -> Bound | None:
+        """How many unexpired nonces a key may have; None for as many as it likes."""
+        return None if self.max_nonces_per_key is None else Bound(self.max_nonces_per_key)
 
     @property
     def base_authority(self) -> str:

@@ -14,6 +14,7 @@ from multidict import CIMultiDictProxy
 
 from vestry_service.observed import OBSERVED, Observed
 from vestry_service.requests import read_body
+from vestry_signatures.errors import VestryError
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -42,6 +43,20 @@ class Reply(NamedTuple):
 
     body: bytes
     headers: Mapping[str, str] = _NONE
+
+
+class Refused(Exception):
+    """An error that is to be told with header fields of its own.
+
+    Attributes:
+        error: what is told.
+        headers: the fields.
+    """
+
+    def __init__(self, error: VestryError, headers: Mapping[str, str]) -> None:
+        super().__init__(error.reason)
+        self.error = error
+        self.headers = headers
 
 
 Answer = Callable[[Exchange], Awaitable[Reply]]

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from vestry_signatures.errors import VestryError
 
-_LOGGED: Final = ("outcome", "reason", "uid", "kid", "authority", "client_ip", "cause")
+_LOGGED: Final = ("outcome", "reason", "uid", "kid", "authority", "client_ip", "cause", "tool", "mode")
 
 
 @dataclass(slots=True)
@@ -20,6 +20,8 @@ class Observed:
         outcome, reason: of the verdict (wire contract, sections 1 and 6).
         uid, kid, authority: whom and what the request was about, once known to be what they claim.
         cause: why something was not there (an exception's type), for the log alone.
+        tool: which of the operator's tools asked.
+        mode: `observe` where what is refused here was let pass.
     """
 
     request_id: str
@@ -30,6 +32,8 @@ class Observed:
     kid: str | None = None
     authority: str | None = None
     cause: str | None = None
+    tool: str | None = None
+    mode: str | None = None
 
     def refused(self, error: VestryError) -> None:
         """Put down why nothing else is said about the request."""

@@ -10,12 +10,12 @@ TAGS: Final = {OPERATION: "For supervisors, balancers and Prometheus."}
 _UNCACHED: Final = header("Never kept.", "^no-store$", required=True)
 
 
-def health_paths(checks: Sequence[str]) -> dict[str, Json]:
-    """Describe the health routes of a service whose checks have these names."""
+def health_paths(checks: Sequence[str], optional: Sequence[str] = ()) -> dict[str, Json]:
+    """Describe the health routes of a service whose checks have these names; `optional`: those it may not have."""
     return {
         "/livez": readable(_alive()),
-        "/readyz": readable(_ready("readReadiness", checks)),
-        "/healthz": readable(_ready("readHealth", checks)),
+        "/readyz": readable(_ready("readReadiness", checks, optional)),
+        "/healthz": readable(_ready("readHealth", checks, optional)),
     }
 
 
@@ -30,24 +30,27 @@ def _alive() -> Json:
     return operation("readLiveness", "does the process live?", tag=OPERATION, answers={200: told})
 
 
-def _ready(name: str, checks: Sequence[str]) -> Json:
+def _ready(name: str, checks: Sequence[str], optional: Sequence[str]) -> Json:
     return operation(
         name,
         "can the process serve?",
         tag=OPERATION,
         answers={
-            200: _state("Every required check passes.", ["ok"], checks),
+            200: _state("Every required check passes.", ["ok"], checks, optional),
             503: _state(
-                "A required check fails, or the process is stopping.", ["failed", "draining"], checks
+                "A required check fails, or the process is stopping.",
+                ["failed", "draining"],
+                checks,
+                optional,
             ),
         },
     )
 
 
-def _state(description: str, words: Sequence[str], checks: Sequence[str]) -> Json:
+def _state(description: str, words: Sequence[str], checks: Sequence[str], optional: Sequence[str]) -> Json:
     facts: Mapping[str, Json] = {
         "status": one_of(*words),
-        "checks": strict({name: _check() for name in checks}),
+        "checks": strict({name: _check() for name in (*checks, *optional)}, optional=optional),
     }
     return answer(description, strict(facts), Cache_Control=_UNCACHED)
 

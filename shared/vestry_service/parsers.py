@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from vestry_service.limits import LONGEST, MOST_REQUESTS, Rate
+from vestry_service.replay_bound import MOST_NONCES
 from vestry_service.requests import Network
 from vestry_service.store.url import parse as parse_store_url
 
@@ -51,6 +52,16 @@ def rate(text: str) -> Rate | None:
             "must be off, or REQUESTS/SECONDS like 30/60 with "
             f"at most {MOST_REQUESTS} requests and {LONGEST} seconds"
         ) from None
+
+
+def most_nonces(text: str) -> int | None:
+    """Read how many unexpired nonces a key may have; None for `off` or 0."""
+    if text.lower() in {"off", "0"}:
+        return None
+    try:
+        return whole_number(1, MOST_NONCES)(text)
+    except ValueError:
+        raise ValueError(f"must be off, or a whole number from 1 to {MOST_NONCES}") from None
 
 
 def choice(*accepted: str) -> Callable[[str], str]:

@@ -7,7 +7,9 @@ that a bearer token is wanted; 405 names the methods there are, a passing troubl
 unforeseen fault says nothing but the request id, under which the log has the rest.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -17,6 +19,7 @@ from vestry_service.errors import MethodNotAllowed, RateLimited, TokenRequired
 from vestry_service.observed import OBSERVED
 from vestry_signatures.errors import VestryError
 
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 PROBLEM_JSON: Final = "application/problem+json"
 ACCEPT_SIGNATURE: Final = web.AppKey("ACCEPT_SIGNATURE", str)
 # RFC 9421 section 5.1: `created` and `expires` ask for the parameter and so carry no value; `nonce` and
@@ -24,13 +27,19 @@ ACCEPT_SIGNATURE: Final = web.AppKey("ACCEPT_SIGNATURE", str)
 DEFAULT_ACCEPT_SIGNATURE: Final = 'sig1=("@authority");created;expires;alg="ed25519";tag="web-bot-auth"'
 
 
-def render(error: VestryError, request: web.BaseRequest, status: int | None = None) -> web.Response:
+def render(
+    error: VestryError,
+    request: web.BaseRequest,
+    status: int | None = None,
+    headers: Mapping[str, str] = _NONE,
+) -> web.Response:
     """Return the response that tells the caller of `request` about `error`.
 
     Args:
         error: what is told.
         request: whose caller hears it.
         status: another one than the error's own, for a caller that knows few.
+        headers: further ones; an Accept-Signature among them counts in place of the application's.
     """
     as_problem = _wants_problem(request.headers.get(hdrs.ACCEPT, ""))
     facts = _facts(error, request) | {"status": status or error.status}
@@ -38,7 +47,7 @@ def render(error: VestryError, request: web.BaseRequest, status: int | None = No
         status=facts["status"],
         body=orjson.dumps(_problem(facts) if as_problem else {"error": _vestauth(facts)}),
         content_type=PROBLEM_JSON if as_problem else "application/json",
-        headers=_headers(error, request, facts["status"]),
+        headers={**_headers(error, request, facts["status"]), **headers},
     )
 
 

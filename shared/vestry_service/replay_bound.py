@@ -27,6 +27,7 @@ from typing import Final, NamedTuple
 
 SAMPLES: Final = 1024
 """How many entries a full book has at least; a bound of less than twice as many is exact."""
+MOST_NONCES: Final = 10**9
 HOUR: Final = 3600
 
 

@@ -51,6 +51,7 @@ async def serve(
     reuse_port: bool = False,
     stop: asyncio.Event | None = None,
     started: Callable[[int, int], None] | None = None,
+    reload: Callable[[], None] | None = None,
 ) -> None:
     """Serve both applications until SIGTERM, SIGINT or `stop`, then finish what is in flight.
 
@@ -62,6 +63,7 @@ async def serve(
         reuse_port: let several processes share both ports.
         stop: set it to end without a signal.
         started: called with the public and the internal port once both answer.
+        reload: called at SIGHUP; without it the signal ends the process, as it does any program at a terminal.
 
     Raises:
         StartError: a port cannot be had, or an application cannot start.
@@ -70,6 +72,8 @@ async def serve(
     logger = public.app[LOGGER]
     async with AsyncExitStack() as stack:
         _stop_on_signals(stop, stack)
+        if reload is not None:
+            _on_signal(signal.SIGHUP, reload, stack)
         internal_port = await _start(internal, stack, grace, reuse_port=reuse_port)
         public_port = await _start(public, stack, grace, reuse_port=reuse_port, most=room_for_connections())
         stack.callback(health.drain)  # (1): the stack unwinds in the order of the docstring
@@ -106,7 +110,11 @@ async def _start(
 
 def _stop_on_signals(stop: asyncio.Event, stack: AsyncExitStack) -> None:
     """Set `stop` at the first signal; more of them while draining change nothing."""
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-        stack.callback(loop.remove_signal_handler, number)
+        _on_signal(number, stop.set, stack)
+
+
+def _on_signal(number: signal.Signals, call: Callable[[], None], stack: AsyncExitStack) -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(number, call)
+    stack.callback(loop.remove_signal_handler, number)

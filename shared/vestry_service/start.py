@@ -50,6 +50,7 @@ class Program(NamedTuple):
         places: where it listens.
         prepare: done once, before anything is served.
         serve: serves until it is told to stop.
+        reloads: whether SIGHUP means something to it.
     """
 
     service: str
@@ -58,6 +59,7 @@ class Program(NamedTuple):
     places: Callable[[Any], Sequence[Place]]
     prepare: Callable[[Any, Logger], None]
     serve: Callable[[Any, Basis, Worker | None], Coroutine[Any, Any, None]]
+    reloads: Callable[[Any], bool] = lambda _settings: False
 
 
 def start(program: Program) -> None:
@@ -84,7 +86,8 @@ def _start(program: Program, worker: Worker | None) -> None:
     if worker is None and settings.workers > 1:
         # -P: whatever lies in the folder where somebody starts us is not ours to import.
         command = (sys.executable, "-P", "-m", program.package)
-        supervise(command, os.environ, settings.workers, program.places(settings), logger)
+        reloads = program.reloads(settings)
+        supervise(command, os.environ, settings.workers, program.places(settings), logger, reloads=reloads)
     else:
         uvloop.run(_serve(program, settings, Basis(logger, make_metrics(program.service, worker)), worker))
 

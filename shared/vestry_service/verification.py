@@ -3,12 +3,17 @@
 Both services ask: the verifier for a tool, the registrar for itself. They differ in where a key is found (`Keys`) and
 in what they accept (`Terms`).
 
-1. Read the signatures and judge each by itself: form, coverage, time (pure).
+1. Ask whether the request was made to whoever asks, where there are rules for that. Read the signatures and judge
+   each by itself: form, coverage, time (pure).
 2. Reduce the agent it names to one spelling (`trust`, pure). Nobody else is believed, and nobody else is contacted.
 3. Find the key (I/O, where it is not at hand).
-4. Prove the signature and compare the body (pure).
+4. Prove the signature and compare the body; then, since it is known by now who signed, ask whether that agent is
+   admitted (pure).
 5. Only then, in one round trip: spend the nonces of all that verified, and read what their keys stand for now.
 6. Refuse if any of them was used before or has lost its key; otherwise answer about the strictest.
+
+What the rules of the asker refuse is refused before 5, so it leaves no nonce behind, and of an agent nothing is said
+about admission until it has proven to be that agent.
 
 Nothing before 5 is remembered, so nobody can use up another's nonces; nothing after 5 can fail for a reason that the
 caller could have been told before its nonce was gone, save the stores themselves.
@@ -22,15 +27,16 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
+from vestry_service.errors import AgentNotAllowed
 from vestry_service.live_records import LiveRecord
 from vestry_service.replay import Answer, ReplayStore
 from vestry_service.replay import Claim as Use
+from vestry_service.replay_bound import Bound
 from vestry_service.standing import require_standing
 from vestry_service.trust import Signer, Trust
-from vestry_service.uses import use_of
+from vestry_service.uses import require_fresh, use_of
 from vestry_signatures import Claim, Policy, Proof, PublicKey, Request, claims, prove, strictest
 from vestry_signatures.errors import (
-    ReplayedNonce,
     ReplayStoreUnavailable,
     SignatureError,
     Undecided,
@@ -72,11 +78,36 @@ class Question(NamedTuple):
     digest_asserted: bool = False
 
 
+class Rules(Protocol):
+    """What an asker insists on beyond what makes a signature a good one. Pure."""
+
+    def require_own(self, question: Question) -> None:
+        """Raise WrongAuthority where the request was made to somebody else than the asker (1)."""
+        ...
+
+    def require_covered(self, claimed: Claim, question: Question) -> None:
+        """Raise InsufficientCoverage where a signature covers too little (1)."""
+        ...
+
+    def require_admitted(self, signer: Signer) -> None:
+        """Raise AgentNotAllowed where who has proven to sign may not call (4)."""
+        ...
+
+
 class Terms(NamedTuple):
-    """What is accepted of a question: what a signature must satisfy, and who may be believed."""
+    """What is accepted of a question.
+
+    Attributes:
+        policy: what a signature must satisfy.
+        trust: who may be believed.
+        rules: what the asker insists on besides, if anything.
+        bound: how many unexpired nonces a key may have, or None for as many as it likes.
+    """
 
     policy: Policy
     trust: Trust
+    rules: Rules | None = None
+    bound: Bound | None = None
 
 
 class Verified(NamedTuple):
@@ -89,6 +120,10 @@ class Verified(NamedTuple):
     def uid(self) -> str:
         """The signer's uid."""
         return self.signer.uid
+
+
+Proven = list[Verified] | VestryError
+"""Of one request: who signed it, at least one, or why nobody counts."""
 
 
 class Verification:
@@ -110,7 +145,7 @@ class Verification:
             VestryError: nobody can be named; the reason says why.
         """
         found = await self.prove(question, terms, now)
-        await self.spend(found, now)
+        await self.spend(found, now, bound=terms.bound)
         return best(found)
 
     async def verify_all(
@@ -120,8 +155,13 @@ class Verification:
 
         What one question is refused for changes nothing for the others. Arguments as for `verify`.
         """
-        proven = await self._prove_all(questions, terms, now)
-        uses = [use_of(each.proof) for found in proven if isinstance(found, list) for each in found]
+        return await self.spend_all(await self.prove_all(questions, terms, now), now, terms.bound)
+
+    async def spend_all(
+        self, proven: Sequence[Proven], now: int, bound: Bound | None = None
+    ) -> list[Verified | VestryError]:
+        """Do `spend` and `best` for each of many that `prove_all` found, in one round trip (5, 6)."""
+        uses = [use_of(each.proof, bound) for found in proven if isinstance(found, list) for each in found]
         try:
             answers = iter(await self._store.spend(uses, now) if uses else [])  # (5)
         except ReplayStoreUnavailable as error:
@@ -129,26 +169,21 @@ class Verification:
         dealt = [[] if isinstance(found, VestryError) else [next(answers) for _ in found] for found in proven]
         return await asyncio.gather(*map(self._settle, proven, dealt, [now] * len(proven)))
 
-    async def _prove_all(
-        self, questions: Sequence[Question], terms: Terms, now: int
-    ) -> list[list[Verified] | VestryError]:
-        proven: list[list[Verified] | VestryError] = []
+    async def prove_all(self, questions: Sequence[Question], terms: Terms, now: int) -> list[Proven]:
+        """Do `prove` for each of many, in their order."""
+        proven: list[Proven] = []
         for start in range(0, len(questions), TOGETHER):
             some = questions[start : start + TOGETHER]
             proven += await asyncio.gather(*(self._proven_or_not(each, terms, now) for each in some))
         return proven
 
-    async def _proven_or_not(
-        self, question: Question, terms: Terms, now: int
-    ) -> list[Verified] | VestryError:
+    async def _proven_or_not(self, question: Question, terms: Terms, now: int) -> Proven:
         try:
             return await self.prove(question, terms, now)
         except VestryError as error:
             return error
 
-    async def _settle(
-        self, found: list[Verified] | VestryError, answers: Sequence[Answer], now: int
-    ) -> Verified | VestryError:
+    async def _settle(self, found: Proven, answers: Sequence[Answer], now: int) -> Verified | VestryError:
         if isinstance(found, VestryError):
             return found
         try:
@@ -161,25 +196,29 @@ class Verification:
         """Find who signed a request, at least one (1 to 4). It may have been used before, and a key be out of use.
 
         Raises:
-            VestryError: no signature verifies; why the first does not.
+            VestryError: no signature verifies, or none that does is admitted; why the first is not.
         """
+        if terms.rules is not None:
+            terms.rules.require_own(question)
         found: list[Verified] = []
         errors: list[VestryError] = []
         for claimed in claims(question.request, terms.policy, now):  # (1)
             try:
-                found.append(await self._prove(claimed, question, terms.trust))
+                found.append(await self._prove(claimed, question, terms))
             except ReplayStoreUnavailable:
                 raise  # nothing can be spent, so nothing can pass: a second signature would only wait as long again
-            except (SignatureError, Undecided) as error:
+            except (SignatureError, Undecided, AgentNotAllowed) as error:
                 errors.append(error)
         if not found:
             raise errors[0]
         return found
 
-    async def _prove(self, claimed: Claim | SignatureError, question: Question, trust: Trust) -> Verified:
+    async def _prove(self, claimed: Claim | SignatureError, question: Question, terms: Terms) -> Verified:
         if isinstance(claimed, SignatureError):
             raise claimed
-        signer = trust.signer_of(claimed)  # (2)
+        if terms.rules is not None:
+            terms.rules.require_covered(claimed, question)  # (1)
+        signer = terms.trust.signer_of(claimed)  # (2)
         # A keyid of another form is no key of ours, and must not become a part of a URL's path or of a store's key.
         if not THUMBPRINT.fullmatch(claimed.keyid):
             raise UnknownKey
@@ -187,21 +226,30 @@ class Verification:
         proof = prove(  # (4)
             claimed, question.request, key, question.body, digest_asserted=question.digest_asserted
         )
+        if terms.rules is not None:
+            terms.rules.require_admitted(signer)
         return Verified(signer, proof)
 
-    async def spend(self, found: Sequence[Verified], now: int, beside: Sequence[Proof] = ()) -> None:
+    async def spend(
+        self,
+        found: Sequence[Verified],
+        now: int,
+        beside: Sequence[Proof] = (),
+        bound: Bound | None = None,
+    ) -> None:
         """Count every signature once, and ask whether the keys still stand (5, 6).
 
         Args:
             found: those that authenticate, from `prove`.
             now: seconds since the epoch.
             beside: further proofs that authenticate nobody and count once too, in the same round trip.
+            bound: how many unexpired nonces each key may have.
 
         Raises:
-            VestryError: one was used before, or has lost its key, or it cannot be told now.
+            VestryError: one was used before, or has lost its key or no room, or it cannot be told now.
         """
-        uses = [use_of(each.proof) for each in found]
-        answers = await self._store.spend([*uses, *map(use_of, beside)], now)  # (5)
+        uses = [use_of(each.proof, bound) for each in found]
+        answers = await self._store.spend([*uses, *(use_of(each, bound) for each in beside)], now)  # (5)
         await self._require_counting(found, answers, now)
         if not all(answer.remembered for answer in answers[len(uses) :]):
             raise ReplayStoreUnavailable
@@ -209,8 +257,7 @@ class Verification:
     async def _require_counting(self, found: Sequence[Verified], answers: Sequence[Answer], now: int) -> None:
         """Refuse unless every answer says fresh, and those about `found` (the first) that their keys stand (6)."""
         for answer in answers:
-            if not answer.fresh:
-                raise ReplayedNonce
+            require_fresh(answer)
         for each, answer in zip(found, answers, strict=False):
             await self._require_standing(each, answer, now)
 

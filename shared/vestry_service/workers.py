@@ -11,7 +11,8 @@ nothing stands between a client and a worker. The supervisor serves nothing. It
 4. replaces a worker that dies later, and logs it. The pause before that grows from one death to the next, so that a
    crash loop does not burn the machine, and shrinks again once a worker has lived for a while;
 5. on SIGTERM or SIGINT lets all of them finish what is in flight, and ends with 0. If the supervisor itself is
-   killed, the workers end by themselves (worker.py).
+   killed, the workers end by themselves (worker.py);
+6. hands SIGHUP on to the workers, where that means something to them.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -51,6 +52,8 @@ def supervise(
     count: int,
     places: Sequence[Place],
     logger: Logger,
+    *,
+    reloads: bool = False,
 ) -> None:
     """Run workers until SIGTERM or SIGINT.
 
@@ -60,6 +63,7 @@ def supervise(
         count: how many.
         places: where they will listen.
         logger: told of deaths and replacements.
+        reloads: whether they understand SIGHUP.
 
     Raises:
         StartError: they cannot start; the text says why.
@@ -68,7 +72,7 @@ def supervise(
         for sock in listening(place.addresses, place.port, variable=place.variable):  # (1)
             sock.close()
     with _metrics_folder() as folder:  # (2)
-        uvloop.run(_Crew(command, environ, folder, logger).run(count))
+        uvloop.run(_Crew(command, environ, folder, logger).run(count, reloads=reloads))
 
 
 @contextmanager
@@ -127,13 +131,16 @@ class _Crew:
         self._logger = logger
         self._stop = asyncio.Event()
         self._listening: set[int] = set()
+        self._serving: dict[int, asyncio.subprocess.Process] = {}
         self._complete = False
 
-    async def run(self, count: int) -> None:
+    async def run(self, count: int, *, reloads: bool) -> None:
         """Keep `count` workers alive until a signal asks to stop. Raises StartError."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        if reloads:
+            loop.add_signal_handler(signal.SIGHUP, self._reload)
         tasks = [asyncio.create_task(self._keep(number, count)) for number in range(1, count + 1)]
         try:
             await asyncio.gather(*tasks)
@@ -150,12 +157,20 @@ class _Crew:
                 said = await self._unless_stopped(child.first_words()) or b""
                 if said == LISTENS:
                     self._note_listening(number, count)
+                    self._serving[number] = child.process
                 await self._unless_stopped(child.process.wait())
+                self._serving.pop(number, None)
             if not self._stop.is_set():
                 pause = SHORTEST_PAUSE if monotonic() - began > STEADY else pause
                 self._note_end(number, child.process.returncode, said, pause)
                 await self._unless_stopped(asyncio.sleep(pause))
                 pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _reload(self) -> None:
+        """Hand SIGHUP on to those that serve (6). Who does not yet will read everything anew in any case."""
+        for process in self._serving.values():
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGHUP)
 
     def _note_listening(self, number: int, count: int) -> None:
         if self._complete:

@@ -121,7 +121,7 @@ def _public_app(
         proof_required=settings.key_proof == "required",
         binding_required=settings.body_binding == "required",
     )
-    terms = Terms(policy, OwnAgents(agents))
+    terms = Terms(policy, OwnAgents(agents), bound=settings.nonce_bound)
     proofs = Proofs(settings.scheme, terms, verification, store, rules, clock)
     hosts = Hosts(settings.scheme, settings.base_authority, settings.allowed_authorities, agents)
     app = make_app(

@@ -18,8 +18,9 @@
    having more keys: each has to be added first, which is a change.
 
 An answer shows what its request was counted against, in the fields RateLimit and RateLimit-Policy of
-draft-ietf-httpapi-ratelimit-headers-10; by (3) a stranger learns nothing about an agent. The verifier limits nobody:
-those who ask it are tools, and what strangers send them must not be held against them.
+draft-ietf-httpapi-ratelimit-headers-10; by (3) a stranger learns nothing about an agent. The verifier limits nobody
+by itself: those who ask it are tools, and what strangers send them must not be held against them. A tool may limit
+each agent, though (`vestry_verifier.limited`).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -31,7 +32,8 @@ from prometheus_client import Counter
 
 from vestry_registrar.settings import RegistrarSettings
 from vestry_service.errors import RateLimited
-from vestry_service.limits import Check, Limiter, Rate, Verdict, counted_as
+from vestry_service.limits import Check, Limiter, Rate, counted_as
+from vestry_service.limits_fields import Counted, fields_of
 from vestry_service.limits_patience import begin, waiting
 from vestry_service.observed import OBSERVED
 from vestry_signatures.errors import ReplayStoreUnavailable, SignatureError
@@ -48,9 +50,8 @@ WORDS: Final = {
 }
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Counted = list[tuple[Check, Verdict]]
 COUNTED: Final = web.RequestKey("COUNTED", list)
-"""What a request was counted against so far: `Counted`."""
+"""What a request was counted against so far: a list of `Counted`."""
 
 
 class Limits:
@@ -113,7 +114,7 @@ class Limits:
         with suppress(ReplayStoreUnavailable):
             await self._ask(request, checks)
 
-    async def _ask(self, request: web.Request, checks: Sequence[Check]) -> Counted:
+    async def _ask(self, request: web.Request, checks: Sequence[Check]) -> list[Counted]:
         if not checks:
             return []
         async with waiting():
@@ -131,15 +132,5 @@ def _is_failed_proof(request: web.Request, error: SignatureError) -> bool:
 
 async def show(request: web.Request, response: web.StreamResponse) -> None:
     """Write into an answer what its request was counted against (an `on_response_prepare` signal)."""
-    counted: Counted = request.get(COUNTED, [])
-    if counted:
-        response.headers["RateLimit-Policy"] = ", ".join(_policy(check) for check, _ in counted)
-        response.headers["RateLimit"] = ", ".join(_left(check, verdict) for check, verdict in counted)
-
-
-def _policy(check: Check) -> str:
-    return f'"{check.limit}";q={check.rate.count};w={check.rate.seconds}'
-
-
-def _left(check: Check, verdict: Verdict) -> str:
-    return f'"{check.limit}";r={verdict.remaining};t={verdict.wait}'
+    counted: list[Counted] = request.get(COUNTED, [])
+    response.headers.update(fields_of(counted))

@@ -31,11 +31,10 @@ from vestry_service.postgres import Pool
 from vestry_service.replay import ReplayStore
 from vestry_service.requests import read_body
 from vestry_service.trust import Signer
-from vestry_service.uses import use_of
+from vestry_service.uses import require_fresh, use_of
 from vestry_service.verification import Question, Terms, Verification, best
 from vestry_signatures import Proof, PublicKey, Request, prove, public_key, registration_claim
 from vestry_signatures.errors import (
-    ReplayedNonce,
     ReplayStoreUnavailable,
     UnknownKey,
 )
@@ -125,7 +124,7 @@ class Proofs:
         verified = best(found)
         uid, proof = verified.uid, verified.proof
         word = None if change is None else self._rules.check(signed, body, verified, change, now)
-        await self._verification.spend(found, now, [] if word is None else [word])
+        await self._verification.spend(found, now, [] if word is None else [word], self._terms.bound)
         seen = request[OBSERVED]
         seen.outcome, seen.uid, seen.kid = "verified", uid, proof.key.kid
         return Caller(uid, proof, word, now)
@@ -140,9 +139,8 @@ class Proofs:
         offer = read_offer(jwk_in(facts_in(body)), now)  # (1)
         claimed = registration_claim(signed, self._terms.policy, now)  # (2)
         proof = prove(claimed, signed, offer.key, body)  # (3)
-        [answer] = await self._store.spend([use_of(proof)], now)  # (4)
-        if not answer.fresh:
-            raise ReplayedNonce
+        [answer] = await self._store.spend([use_of(proof, self._terms.bound)], now)  # (4)
+        require_fresh(answer)
         if not answer.remembered:
             raise ReplayStoreUnavailable
         seen = request[OBSERVED]

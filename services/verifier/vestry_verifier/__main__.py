@@ -11,7 +11,7 @@ from vestry_verifier.settings import VerifierSettings
 
 def main() -> None:
     """Read the environment and serve. A setting that is wrong ends the start with one message."""
-    start(Program("verifier", "vestry_verifier", VerifierSettings, _places, _prepare, _serve))
+    start(Program("verifier", "vestry_verifier", VerifierSettings, _places, _prepare, _serve, _reloads))
 
 
 def _places(settings: VerifierSettings) -> tuple[Place, Place]:
@@ -25,6 +25,10 @@ def _prepare(_settings: VerifierSettings, _logger: Logger) -> None:
     """Nothing: it has no database."""
 
 
+def _reloads(settings: VerifierSettings) -> bool:
+    return settings.tools_file is not None
+
+
 async def _serve(settings: VerifierSettings, basis: Basis, worker: Worker | None) -> None:
     public, internal = _places(settings)
     async with open_verifier(settings, *basis) as verifier:
@@ -34,6 +38,7 @@ async def _serve(settings: VerifierSettings, basis: Basis, worker: Worker | None
             health=verifier.health,
             reuse_port=worker is not None,
             started=None if worker is None else worker.listens,
+            reload=None if verifier.keeper is None else verifier.keeper.renew,
         )
 
 

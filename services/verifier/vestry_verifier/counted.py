@@ -7,10 +7,11 @@ from vestry_signatures.errors import ReplayedNonce, ReplayStoreUnavailable, Vest
 
 
 class Counts(Protocol):
-    """Hears of every verdict, and how many seconds it took."""
+    """Hears of every verdict, how many seconds it took, and which refusals a tool was only told of."""
 
     def verified(self, profile: str, seconds: float) -> None: ...
     def refused(self, error: VestryError, seconds: float) -> None: ...
+    def excused(self, tool: str, error: VestryError) -> None: ...
 
 
 class Counted:
@@ -38,3 +39,7 @@ class Counted:
             self._replayed.inc()
         if isinstance(error, ReplayStoreUnavailable):
             self._away.inc()
+
+    def excused(self, tool: str, error: VestryError) -> None:
+        """Count what a tool that observes let pass, after `refused`."""
+        self._metrics.would_refuse.labels(tool, error.reason).inc()

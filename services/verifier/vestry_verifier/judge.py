@@ -3,18 +3,21 @@
     /verify, /verify/batch, the proxies' routes  ->  Judge  ->  Verification (shared with the registrar)
 
 A judge raises nothing that is said of a request: what it is refused for is the verdict, and the route decides in
-which form its caller hears it.
+which form its caller hears it. Of a tool that observes it is said there what would have been refused, and nothing is.
 """
 
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import NamedTuple
 
+from vestry_service.errors import BodyTooLarge
+from vestry_service.limits_fields import Counted, fields_of
 from vestry_service.observed import Observed
 from vestry_service.trust import Trust
 from vestry_service.verification import Question, Terms, Verification, Verified
-from vestry_signatures.errors import VestryError
+from vestry_signatures.errors import RequestRefused, SignatureError, VestryError
 from vestry_verifier.counted import Counts
+from vestry_verifier.limited import Answer, Limited
 from vestry_verifier.tool_policy import ToolPolicy
 
 Asked = Question | VestryError
@@ -27,10 +30,34 @@ class Verdict(NamedTuple):
     Attributes:
         asked: the question.
         answer: who signed, or why nobody can be named.
+        tool: who asked, and its rules.
+        counted: what the question was counted against.
     """
 
     asked: Asked
     answer: Verified | VestryError
+    tool: ToolPolicy
+    counted: Counted | None = None
+
+    @property
+    def refusal(self) -> VestryError | None:
+        """What the asker's own caller is refused with; None where it passes, if only because the tool observes."""
+        if not isinstance(self.answer, VestryError) or self._is_excused(self.answer):
+            return None
+        return self.answer
+
+    def _is_excused(self, error: VestryError) -> bool:
+        """Tell whether a tool that observes lets this pass: not where its own question was at fault."""
+        return self.tool.observes and not isinstance(error, RequestRefused | BodyTooLarge)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The fields that go with an answer: what was counted, and where it is 401 what would be accepted."""
+        headers = {} if self.counted is None else fields_of([self.counted])
+        if isinstance(self.answer, SignatureError):
+            question = self.asked if isinstance(self.asked, Question) else None
+            headers["Accept-Signature"] = self.tool.accept_signature(question)
+        return headers
 
     def note(self, seen: Observed) -> None:
         """Put down for the log what is known of the request that was asked about."""
@@ -40,6 +67,7 @@ class Verdict(NamedTuple):
             seen.outcome, seen.reason = self.answer.outcome, self.answer.reason
         else:
             seen.outcome, seen.uid, seen.kid = "verified", self.answer.uid, self.answer.proof.key.kid
+        seen.tool, seen.mode = self.tool.name, "observe" if self.tool.observes else None
 
 
 class Judge:
@@ -51,12 +79,17 @@ class Judge:
         trust: Callable[[ToolPolicy], Trust],
         counted: Counts,
         clock: Callable[[], float],
+        limited: Limited | None = None,
     ) -> None:
-        """Take what answers, whom a tool believes, what counts, and a clock in seconds since the epoch."""
+        """Take what answers, whom a tool believes, what counts, and a clock in seconds since the epoch.
+
+        `limited` answers for tools that have a rate. Without it no rate is kept: for who asks only to explain.
+        """
         self._verification = verification
         self._trust = trust
         self._counted = counted
         self._clock = clock
+        self._limited = limited
 
     async def judge(self, asked: Asked, tool: ToolPolicy) -> Verdict:
         """Judge one question by the rules of the tool that asks."""
@@ -69,8 +102,11 @@ class Judge:
         """Judge many questions, each as `judge` would, in their order and in one round trip to the store."""
         started = perf_counter()
         questions = [each for each in asked if isinstance(each, Question)]
-        answers = iter(await self._verification.verify_all(questions, self._terms(tool), int(self._clock())))
-        verdicts = [Verdict(each, each if isinstance(each, VestryError) else next(answers)) for each in asked]
+        answers = iter(await self._answer_all(questions, tool))
+        verdicts = [
+            _verdict(each, Answer(each) if isinstance(each, VestryError) else next(answers), tool)
+            for each in asked
+        ]
         each_took = (perf_counter() - started) / max(1, len(verdicts))
         for verdict in verdicts:
             self._count(verdict, each_took)
@@ -78,19 +114,34 @@ class Judge:
 
     async def _judge(self, asked: Asked, tool: ToolPolicy) -> Verdict:
         if isinstance(asked, VestryError):
-            return Verdict(asked, asked)
+            return Verdict(asked, asked, tool)
+        if tool.rate is not None:
+            [answer] = await self._answer_all([asked], tool)
+            return _verdict(asked, answer, tool)
         try:
             return Verdict(
-                asked, await self._verification.verify(asked, self._terms(tool), int(self._clock()))
+                asked, await self._verification.verify(asked, self._terms(tool), int(self._clock())), tool
             )
         except VestryError as error:
-            return Verdict(asked, error)
+            return Verdict(asked, error, tool)
+
+    async def _answer_all(self, questions: Sequence[Question], tool: ToolPolicy) -> list[Answer]:
+        terms, now = self._terms(tool), int(self._clock())
+        if tool.rate is not None and self._limited is not None:
+            return await self._limited.answers(questions, terms, now, tool.name, tool.rate)
+        return list(map(Answer, await self._verification.verify_all(questions, terms, now)))
 
     def _terms(self, tool: ToolPolicy) -> Terms:
-        return Terms(tool.signatures, self._trust(tool))
+        return Terms(tool.signatures, self._trust(tool), tool, tool.bound)
 
     def _count(self, verdict: Verdict, seconds: float) -> None:
         if isinstance(verdict.answer, VestryError):
             self._counted.refused(verdict.answer, seconds)
+            if verdict.refusal is None:
+                self._counted.excused(verdict.tool.name, verdict.answer)
         else:
             self._counted.verified(verdict.answer.proof.claim.profile, seconds)
+
+
+def _verdict(asked: Asked, answer: Answer, tool: ToolPolicy) -> Verdict:
+    return Verdict(asked, answer.answer, tool, answer.counted)

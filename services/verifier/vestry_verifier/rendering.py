@@ -2,7 +2,21 @@
 
 from typing import Any
 
+from vestry_service import problems
 from vestry_service.verification import Verified
+from vestry_signatures.errors import VestryError
+from vestry_verifier.judge import Verdict
+
+
+def told(verdict: Verdict) -> dict[str, Any]:
+    """Return what the asker is told where nothing is refused.
+
+    Of a request that passes only because the tool observes it names nobody: who takes a 200 for a name finds none.
+    """
+    answer = verdict.answer
+    if isinstance(answer, VestryError):
+        return {"mode": "observe", "outcome": answer.outcome, **problems.error_object(answer)}
+    return {**facts_of(answer), "mode": "observe"} if verdict.tool.observes else facts_of(answer)
 
 
 def facts_of(verified: Verified) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from vestry_service.exchange import Answer, Exchange, Reply
 from vestry_service.logging import Logger
 from vestry_service.observed import Observed
 from vestry_service.requests import parse_json_object
-from vestry_signatures.errors import MalformedRequest, VestryError
+from vestry_signatures.errors import MalformedRequest
 from vestry_verifier.judge import Judge, Verdict
 from vestry_verifier.question import question_or_error
-from vestry_verifier.rendering import facts_of
+from vestry_verifier.rendering import told
 from vestry_verifier.tools import Tools
 
 MAX_QUESTIONS: Final = 256
@@ -54,9 +54,8 @@ def _requests_in(body: dict[str, Any]) -> list[Any]:
 
 
 def _result(verdict: Verdict) -> dict[str, Any]:
-    if isinstance(verdict.answer, VestryError):
-        return problems.error_object(verdict.answer)
-    return facts_of(verdict.answer)
+    refusal = verdict.refusal
+    return told(verdict) if refusal is None else problems.error_object(refusal)
 
 
 def _log(logger: Logger, request_id: str, verdicts: Sequence[Verdict]) -> None:

@@ -13,10 +13,12 @@
 `-Url`, `-Outcome`, `-Reason` and `-Content-Digest`. Everything else refuses, in a status that the kind of proxy
 understands: nginx knows 401 and 403 alone and makes 500 of the rest; Envoy takes any 5xx for a fault, which it may be
 set up to let pass. So where nothing can be decided now both are told 401, for the caller may sign anew, and
-`Retry-After` tells it from the other 401s.
+`Retry-After` tells it from the other 401s. Where the tool observes, everything passes, and the headers of what would
+have been refused name no agent.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from aiohttp import web
@@ -32,6 +34,7 @@ from vestry_verifier.forwarded import EXT_AUTHZ, KINDS, Call, tool_token
 from vestry_verifier.judge import Asked, Judge
 from vestry_verifier.tools import Tools
 
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 METHODS: Final = ("DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT")  # and HEAD, which comes with GET
 
 
@@ -50,9 +53,11 @@ def proxy_routes(judge: Judge, tools: Tools, trusted: Collection[Network]) -> li
             except VestryError as error:
                 return _refusal(error, request, status_of(error))
             verdict.note(request[OBSERVED])
-            if isinstance(verdict.answer, VestryError):
-                return _refusal(verdict.answer, request, status_of(verdict.answer))
-            return web.Response(headers=_facts(verdict.answer))
+            if not isinstance(verdict.answer, VestryError):
+                return web.Response(headers={**_facts(verdict.answer), **verdict.headers})
+            if tool.observes:
+                return web.Response(headers=_said_of(verdict.answer))
+            return _refusal(verdict.answer, request, status_of(verdict.answer), verdict.headers)
 
         return may_it_pass
 
@@ -110,9 +115,12 @@ def _facts(verified: Verified) -> dict[str, str]:
     }
 
 
-def _refusal(error: VestryError, request: web.Request, status: int) -> web.Response:
+def _refusal(
+    error: VestryError, request: web.Request, status: int, headers: Mapping[str, str] = _NONE
+) -> web.Response:
     request[OBSERVED].refused(error)
-    response = problems.render(error, request, status)
-    response.headers["X-Agent-Outcome"] = error.outcome or "unverified"
-    response.headers["X-Agent-Reason"] = error.reason
-    return response
+    return problems.render(error, request, status, {**headers, **_said_of(error)})
+
+
+def _said_of(error: VestryError) -> dict[str, str]:
+    return {"X-Agent-Outcome": error.outcome or "unverified", "X-Agent-Reason": error.reason}

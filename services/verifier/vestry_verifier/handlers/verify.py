@@ -5,12 +5,12 @@ from typing import Final
 import orjson
 from aiohttp import hdrs
 
-from vestry_service.exchange import Answer, Exchange, Reply
+from vestry_service.exchange import Answer, Exchange, Refused, Reply
 from vestry_service.requests import parse_json_object
 from vestry_signatures.errors import VestryError
 from vestry_verifier.judge import Asked, Judge
 from vestry_verifier.question import question_or_error
-from vestry_verifier.rendering import facts_of
+from vestry_verifier.rendering import told
 from vestry_verifier.tools import Tools
 
 MAX_BODY: Final = 64 * 1024
@@ -23,9 +23,9 @@ def verify_answer(judge: Judge, tools: Tools) -> Answer:
         tool = tools.of(exchange.headers.get(hdrs.AUTHORIZATION))
         verdict = await judge.judge(await _asked(exchange), tool)
         verdict.note(exchange.seen)
-        if isinstance(verdict.answer, VestryError):
-            raise verdict.answer
-        return Reply(orjson.dumps(facts_of(verdict.answer)))
+        if verdict.refusal is not None:
+            raise Refused(verdict.refusal, verdict.headers)
+        return Reply(orjson.dumps(told(verdict)), verdict.headers)
 
     return verify
 

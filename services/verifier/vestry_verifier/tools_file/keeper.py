@@ -11,6 +11,8 @@
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Final, NoReturn
 
 from vestry_service.logging import Logger
@@ -55,6 +57,10 @@ class Keeper:
         data, self._stamp = self._source.read()
         self.book: ToolBook = read_book(data, base)
         self._tell()
+
+    def current(self) -> ToolBook:
+        """Return the book that counts now."""
+        return self.book
 
     def renew(self) -> None:
         """Have the file read soon, whether it looks changed or not (3)."""
@@ -106,3 +112,21 @@ class Keeper:
             self._logger.info(
                 "TOOLS_FILE read", tools=self.book.names, without_token=self.book.default is not None
             )
+
+
+@asynccontextmanager
+async def keeping(
+    path: str | None, base: ToolPolicy, logger: Logger, metrics: Metrics, every: float = EVERY
+) -> AsyncIterator[Keeper | None]:
+    """Yield the keeper of a file, watching; None where there is no file. Arguments and errors as of `Keeper`."""
+    if path is None:
+        yield None
+        return
+    keeper = Keeper(path, base, logger, metrics, every)
+    watching = asyncio.create_task(keeper.watch())
+    try:
+        yield keeper
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching

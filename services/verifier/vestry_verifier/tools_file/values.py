@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from vestry_service.limits import Rate
 from vestry_service.parsers import rate as rate_in_text
+from vestry_service.replay_bound import MOST_NONCES
 from vestry_signatures.message import normalise_authority
 from vestry_verifier.host_pattern import read_authority
 from vestry_verifier.tool_tokens import PREFIX
@@ -17,7 +18,6 @@ from vestry_verifier.tool_tokens import PREFIX
 T = TypeVar("T")
 _HASH: Final = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
 _NOTHING: Final = hashlib.sha256(b"").digest()
-MOST_NONCES: Final = 10**9
 
 
 def switch(value: object) -> bool:
