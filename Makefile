@@ -42,8 +42,8 @@ format: .venv/dev.stamp  ## put the code into the one form
 	@$(PY) -m ruff check --fix-only --quiet
 	@$(PY) -m ruff format
 
-bench: .venv/dev.stamp  ## measure, side by side
-	@$(PY) -m bench
+bench: .venv/dev.stamp  ## measure, side by side, ten minutes; make bench FLAME=1 draws where a request's time goes
+	@$(PY) -m bench $(if $(FLAME),flame)
 
 ##@ Keep house
 

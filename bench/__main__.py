@@ -13,12 +13,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from bench import core, latency, registrar, verify
+from bench import core, latency, lookups, memory, registrar, verify
 from bench.again import repeated
 from bench.audit import compare_audit
 from bench.ground import Ground
 from bench.peers import say
-from bench.report import Row, missed, table, write
+from bench.profile import profile
+from bench.report import BEGIN, END, Row, missed, table, write_between
 from bench.stacks import OTHER_CORE, pin
 
 README: Final = Path(__file__).parent / "README.md"
@@ -29,6 +30,8 @@ PARTS: Final[dict[str, Callable[[Ground], Sequence[Row]]]] = {
     "batch": verify.batch,
     "latency": latency.latency,
     "beside": latency.beside,
+    "lookups": lookups.lookups,
+    "memory": memory.memory,
     "register": registrar.register,
     "directory": registrar.directory,
     "audit": compare_audit,
@@ -41,6 +44,9 @@ def main() -> None:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="vestry-bench-") as folder, ExitStack() as exits:
         ground = Ground(Path(folder), arguments.rounds, arguments.seconds, exits)
+        if arguments.flame:
+            profile(ground, README)
+            return
         for name in arguments.only:
             began = time.monotonic()
             found = PARTS[name](ground)
@@ -49,13 +55,16 @@ def main() -> None:
     text = f"{_circumstances()}\n\n{table(rows)}\n"
     print(text)
     if set(arguments.only) == set(PARTS):
-        write(README, text)
+        write_between(README, BEGIN, END, text)
     if missed(rows):
         sys.exit(f"not reached: {', '.join(missed(rows))}")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "flame", nargs="?", choices=["flame"], help="draw bench/verify.svg of a verifier under load instead"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="pairs of slices (default: 5)")
     parser.add_argument("--seconds", type=float, default=1.5, help="length of a slice (default: 1.5)")
     parser.add_argument(

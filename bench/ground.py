@@ -30,6 +30,7 @@ class Vestry(NamedTuple):
 
     registrar: Running
     verifier: Running
+    internal_port: int  # the registrar's
 
 
 class Ground:
@@ -103,7 +104,7 @@ def vestry(
             python_module("vestry_verifier"), ports["VERIFIER_PORT"], folder / "verifier.log", environ
         ) as verifier,
     ):
-        yield Vestry(registrar, verifier)
+        yield Vestry(registrar, verifier, ports["INTERNAL_PORT"])
 
 
 @contextmanager

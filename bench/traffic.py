@@ -79,6 +79,11 @@ def directory_request(host: str) -> bytes:
     return f"GET {WELL_KNOWN_PATH} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
 
 
+def key_question(uid: str, kid: str) -> bytes:
+    """A verifier asking the registrar about a key."""
+    return f"GET /internal/agents/{uid}/keys/{kid} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+
 def hello_requests(authority: str, like: list[bytes]) -> list[bytes]:
     """Posts of the same size as others, for a handler that only reads and answers JSON."""
     body = like[0].partition(b"\r\n\r\n")[2]
