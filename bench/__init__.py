@@ -3,7 +3,7 @@
     figures.py    samples, ratios, percentiles
     report.py     rows, goals, the table; again.py makes a disturbed measurement again
     stacks.py     the servers, each alone on one core, the stores and the load on the other
-    ground.py     our services and the peer's, each started when first asked for; peers.py installs what others released
+    ground.py     our services and the peer's, each started when first asked for; peers.py installs what is released
     traffic.py    the requests: signed beforehand, each for one use
     load.py       as many as a server can answer; open_loop.py: at a rate of their own, timed from when they were due
     core.py       the signature core against the Ed25519 check inside it, and against other libraries (libraries.py)
