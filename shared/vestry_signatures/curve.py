@@ -16,6 +16,14 @@ _D: Final = -121665 * pow(121666, -1, _P) % _P
 _Y_BITS: Final = 2**255 - 1
 _ORDER_8: Final = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 _SMALL_ORDER_Y: Final = frozenset({0, 1, _P - 1, _ORDER_8, _P - _ORDER_8})
+_SMALL_ORDER: Final = frozenset(
+    (each | sign << 255).to_bytes(32, "little")
+    for y in _SMALL_ORDER_Y
+    for each in (y, y + _P)
+    for sign in (0, 1)
+    if each <= _Y_BITS
+)
+"""Every spelling of the eight points, canonical or not: asking for one of these at every signature costs nothing."""
 
 
 def _y(encoding: bytes) -> int:
@@ -29,7 +37,7 @@ def is_canonical(encoding: bytes) -> bool:
 
 def has_small_order(encoding: bytes) -> bool:
     """Tell whether 32 bytes encode, in any spelling, a point whose order divides 8."""
-    return _y(encoding) % _P in _SMALL_ORDER_Y
+    return encoding in _SMALL_ORDER
 
 
 def is_on_curve(encoding: bytes) -> bool:

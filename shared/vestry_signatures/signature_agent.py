@@ -11,7 +11,8 @@ the profile `vestauth` alone, the member keyed to its label. Never simply the fi
 A signature that covers the whole field, as Cloudflare's signer makes it, covers every member.
 """
 
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from . import fields
 from .common_form import read_common_agent
@@ -20,6 +21,7 @@ from .errors import InvalidSignatureAgent
 from .signature import MAX_FIELD, MAX_LABELS
 
 FIELD = "signature-agent"
+_REMEMBERED: Final = 256  # characters; strangers choose them, so longer fields may not fill the memory
 
 
 class AgentMember(NamedTuple):
@@ -52,6 +54,10 @@ def read_agent_field(value: str) -> AgentField:
     """
     if len(value) > MAX_FIELD:
         raise InvalidSignatureAgent(f"Signature-Agent is longer than {MAX_FIELD} bytes")
+    return _remembered(value) if len(value) <= _REMEMBERED else _read(value)
+
+
+def _read(value: str) -> AgentField:
     common = read_common_agent(value)
     if common is not None:
         key, text = common
@@ -67,6 +73,9 @@ def read_agent_field(value: str) -> AgentField:
     if len(members) > MAX_LABELS:
         raise InvalidSignatureAgent(f"Signature-Agent names more than {MAX_LABELS} agents")
     return AgentField({key: _member(member) for key, member in members.items()}, None)
+
+
+_remembered = lru_cache(maxsize=1024)(_read)  # an agent says the same at every request
 
 
 def _member(member: fields.Member) -> AgentMember:
