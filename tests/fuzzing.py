@@ -275,6 +275,7 @@ DRESSES: Final[Mapping[str, Dress]] = {
     f"{ADMIN_TOKENS}/{{id}}/revoke": _about_token,
     "/admin/counts": _search,
     "/verify": _question,
+    "/verify/explain": _question,
     "/verify/batch": _questions,
     "/verify/auth-request": _held_by_nginx,
     "/verify/forward-auth": _held_by_traefik,

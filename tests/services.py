@@ -345,6 +345,13 @@ class Services:
         port = (verifier or self.verifier).port
         return await bare_client.send(port, "POST", path, {"Content-Type": "application/json"}, body, "v")
 
+    async def explain(self, question: Any, verifier: Service | None = None, **headers: str) -> Answer:
+        """Ask a verifier's internal port why it would answer what it would answer."""
+        body = question if isinstance(question, bytes) else json.dumps(question).encode()
+        port = (verifier or self.verifier).internal_port
+        headers = {"Content-Type": "application/json", **headers}
+        return await bare_client.send(port, "POST", "/verify/explain", headers, body, "v")
+
     async def ask_many(self, questions: Sequence[Any], verifier: Service | None = None) -> Answer:
         """Ask a verifier many questions in one call."""
         return await self.ask({"requests": list(questions)}, verifier, "/verify/batch")

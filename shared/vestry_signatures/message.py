@@ -9,6 +9,7 @@ sent: nothing is decoded, no dot segment is resolved.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -142,6 +143,34 @@ class Request:
                 raise MalformedRequest("a header name is not one that HTTP allows")
             lines.setdefault(name.lower(), []).append(value)
         return cls(method, url, lines)
+
+    def read_otherwise(
+        self,
+        *,
+        method: str | None = None,
+        target: Target | None = None,
+        lines: tuple[str, list[str]] | None = None,
+    ) -> "Request":
+        """Return this request with another method, target or field, to see what a signature would say of that.
+
+        The target may be spelled as no URL may be. What was made of fields is kept, but for those of the field that
+        changes, and all of it counts towards `MAX_WORK`.
+
+        Args:
+            method: another method.
+            target: another target.
+            lines: a lowercase field name, and other lines for it.
+        """
+        other = copy(self)
+        other.method = method or self.method
+        other.target = target or self.target
+        if lines is not None:
+            name = lines[0]
+            other.headers = {**self.headers, name: lines[1]}
+            joined = {each: value for each, value in self._joined.items() if each != name}
+            made = {key: value for key, value in self._made.items() if key[0] != name}
+            other._joined, other._made = joined, made  # noqa: SLF001 - it is one of us
+        return other
 
     def field(self, name: str) -> str | None:
         """Combine the lines of one field (RFC 9421 section 2.1), or None where the request has none."""

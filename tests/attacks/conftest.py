@@ -1,3 +1,13 @@
+"""Every attack on `/verify` is explained before it is made: the explanation must say what the answer then says."""
+
+import pytest
+
+from explaining import agreeing
 from service_fixtures import doomed, services
 
 __all__ = ["doomed", "services"]
+
+
+@pytest.fixture(autouse=True)
+def _explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    agreeing(monkeypatch)

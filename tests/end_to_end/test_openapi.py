@@ -85,10 +85,14 @@ class Asked:
 
 @pytest.fixture(scope="module")
 def world(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A registrar and a verifier that limit nobody and believe proxies here, and an operator."""
-    with running_valkey(tmp_path_factory.mktemp("fuzz")) as valkey:
+    """A registrar and a verifier that limit nobody, believe proxies here and explain; and an operator."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    tools = folder / "tools.toml"
+    tools.write_text('[default]\nauthorities = "*"\nexplain = true\n')
+    environ = {**UNLIMITED, "TRUSTED_PROXIES": "127.0.0.1", "TOOLS_FILE": str(tools)}
+    with running_valkey(folder / "valkey") as valkey:
         url = postgres.create_database()
-        with running(url, valkey.url, **UNLIMITED, TRUSTED_PROXIES="127.0.0.1") as services:
+        with running(url, valkey.url, **environ) as services:
             yield World(services)
         postgres.drop_database(url)
 

@@ -4,8 +4,14 @@ import time
 
 import pytest
 
-from vestry_signatures.errors import InvalidUri, MalformedRequest, MissingHttpMethod, MissingUri
-from vestry_signatures.message import Request, clean, normalise_authority, parse_target
+from vestry_signatures.errors import (
+    InvalidUri,
+    MalformedRequest,
+    MalformedSignature,
+    MissingHttpMethod,
+    MissingUri,
+)
+from vestry_signatures.message import MAX_WORK, Request, clean, normalise_authority, parse_target
 
 
 @pytest.mark.parametrize(
@@ -231,3 +237,23 @@ def test_white_space_before_no_fold_costs_nothing() -> None:
     begin = time.perf_counter()
     assert clean(line) == "x y" + " " * 100_000 + "z"
     assert time.perf_counter() - begin < 1
+
+
+def test_read_otherwise() -> None:
+    """One thing is different, the rest is as it was; the request itself does not change, and work adds up."""
+    request = Request("GET", "https://tool.example/a?b", {"x": ["1"], "y": ["2"]})
+    assert (request.field("x"), request.field("y")) == ("1", "2")
+    assert request.once(("x", "sf"), lambda: "made of x", work=MAX_WORK - 1) == "made of x"
+    other = request.read_otherwise(lines=("x", ["3", "4"]))
+    assert (other.field("x"), other.field("y"), other.method, other.target) == (
+        "3, 4",
+        "2",
+        "GET",
+        request.target,
+    )
+    with pytest.raises(MalformedSignature):
+        other.once(("x", "sf"), lambda: "made anew", work=2)
+    moved = request.read_otherwise(method="get", target=request.target._replace(path=""))
+    assert (moved.method, moved.target.uri) == ("get", "https://tool.example?b")
+    assert moved.once(("x", "sf"), lambda: "made again", work=2) == "made of x"
+    assert (request.method, request.target.path, request.field("x")) == ("GET", "/a", "1")

@@ -23,9 +23,12 @@ from vestry_service.trust import OwnAgents
 from vestry_service.verification import Verification
 from vestry_signatures.agent_url import AgentUrls
 from vestry_verifier.counted import Counted
+from vestry_verifier.explain.explainer import Explainer
+from vestry_verifier.explain.rehearsal import Stage
 from vestry_verifier.foreign.identifier import Identifiers
 from vestry_verifier.foreign.open import INTERNET, Outside, open_foreign_keys
 from vestry_verifier.handlers.batch import MAX_BODY, batch_answer
+from vestry_verifier.handlers.explain import explain_answer
 from vestry_verifier.handlers.proxies import proxy_routes
 from vestry_verifier.handlers.verify import verify_answer
 from vestry_verifier.judge import Judge
@@ -98,14 +101,17 @@ async def open_verifier(
         limiter = RedisLimiter(settings.redis_url)
         limited = Limited(Verification(keys, PatientStore(store)), limiter, metrics.rate_limited)
         judge = Judge(Verification(keys, store), trusted.by, Counted(metrics), clock, limited)
+        explainer = Explainer(Stage(keys, keys.holds, store, trusted.by, clock))
         tools = Tools(None if keeper is None else keeper.current, base)
         public = make_app(logger, metrics, trusted_proxies=settings.trusted_proxies, body_limit=MAX_BODY)
         add_post(public, "/verify", verify_answer(judge, tools))
         add_post(public, "/verify/batch", batch_answer(judge, tools, logger))
+        add_post(public, "/verify/explain", explain_answer(explainer, tools))
         public.add_routes(proxy_routes(judge, tools, settings.trusted_proxies))
         public.add_routes(health.routes())
         public.router.add_get(openapi.PATH, openapi.document_handler(public_document()))
         internal = internal_app(logger, metrics, health)
+        add_post(internal, "/verify/explain", explain_answer(explainer, tools, base))
         internal.router.add_get(openapi.PATH, openapi.document_handler(internal_document()))
         try:
             yield Verifier(public, internal, health, keeper)

@@ -65,6 +65,10 @@ class KeyCache:
             return key
         return self._keep(pair, await self._fetch(signer.uid, kid))
 
+    def holds(self, signer: Signer, kid: str) -> bool:
+        """Tell whether the key is at hand (1), and leave everything as it is."""
+        return (signer.uid, kid) in self._keys
+
     async def _fetch(self, uid: str, kid: str) -> LiveRecord:
         record = await self._store.look(kid)  # (2)
         if record is not None:

@@ -16,5 +16,9 @@ class EverybodysKeys:
     async def find(self, signer: Signer, kid: str) -> PublicKey:
         return await (self._foreign if signer.foreign else self._own).find(signer, kid)
 
+    def holds(self, signer: Signer, kid: str) -> bool:
+        """Tell whether this process has a key of ours at hand; a foreign one stands by its directory alone."""
+        return not signer.foreign and self._own.holds(signer, kid)
+
     async def ask(self, signer: Signer, kid: str) -> object:
         return await (self._foreign.find if signer.foreign else self._own.ask)(signer, kid)

@@ -23,10 +23,12 @@ from vestry_signatures.errors import (
     MissingUri,
 )
 from vestry_verifier.handlers.batch import MAX_QUESTIONS
+from vestry_verifier.openapi_explain import EXPLANATION, explain_path
 from vestry_verifier.openapi_proxies import TAG as PROXIES
 from vestry_verifier.openapi_proxies import proxy_paths
 
 CHECKS: Final = ("redis", "registrar")
+OPTIONAL: Final = ("tools_file",)
 TAG: Final = "verification"
 _DESCRIPTION: Final = """
 Who signed a request: a tool says what it received, and learns which agent it was, once.
@@ -109,11 +111,12 @@ def public_document() -> Json:
         {
             "/verify": {"post": _verify()},
             "/verify/batch": {"post": _batch()},
+            **explain_path(TAG, public=True),
             **proxy_paths(),
-            **health_paths(CHECKS),
+            **health_paths(CHECKS, OPTIONAL),
         },
         tags={TAG: "Which agent signed this?", PROXIES: "May this request pass?", **TAGS},
-        schemas={**SCHEMAS, "Question": _QUESTION, "Verified": _VERIFIED},
+        schemas={**SCHEMAS, "Question": _QUESTION, "Verified": _VERIFIED, "Explanation": EXPLANATION},
     )
 
 
@@ -121,9 +124,10 @@ def internal_document() -> Json:
     """Return the document of the internal port."""
     return document(
         "vestry verifier, internal port",
-        "Health and metrics. Never for the internet.",
-        {**health_paths(CHECKS), **metrics_path()},
-        tags=TAGS,
+        "Why a request would be refused, health, and metrics. Never for the internet.",
+        {**explain_path(TAG, public=False), **health_paths(CHECKS, OPTIONAL), **metrics_path()},
+        tags={TAG: "Which agent signed this, and why not?", **TAGS},
+        schemas={**SCHEMAS, "Question": _QUESTION, "Verified": _VERIFIED, "Explanation": EXPLANATION},
     )
 
 
