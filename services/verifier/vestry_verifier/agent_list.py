@@ -1,15 +1,24 @@
-"""A list of agents as an operator writes it: uids of ours, and hosts of others.
+"""A list of agents as an operator writes it:
 
-An entry counts for one kind of agents alone. A foreign authority can thus not publish itself into a list by a host
-that is spelled like one of our uids.
+    agent-0123456789abcdef01234567     one of ours, by its uid
+    bots.example, *.bots.example:8443  foreign ones, by their host (`host_pattern`)
+    shared.example/team/keys.json      a foreign one whose keys are at a path of a host that others share
+
+1. An entry counts for one kind of agents alone. A foreign authority can thus not publish itself into a list by a host
+   that is spelled like one of our uids.
+2. The uid of a foreign agent is its host where the keys are the host's own, else host and path
+   (`foreign.identifier`). The host is compared, and never the end of a path that a stranger chose.
+3. Who allows a host means whoever the host itself stands for; who denies one means everybody there.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from vestry_service.trust import Signer
 from vestry_signatures.agent_url import AGENT_UID
-from vestry_verifier.host_pattern import HostPattern, read_host_pattern
+from vestry_verifier.host_pattern import HostPattern, read_authority, read_host_pattern
+
+_FORM: Final = "must be the uid of an agent, a host, or host/path"
 
 
 class AgentList(NamedTuple):
@@ -18,34 +27,55 @@ class AgentList(NamedTuple):
     Attributes:
         uids: of ours.
         hosts: of others.
+        paths: uids of others that are a host and a path.
     """
 
     uids: frozenset[str] = frozenset()
     hosts: tuple[HostPattern, ...] = ()
+    paths: frozenset[str] = frozenset()
 
-    def has(self, signer: Signer) -> bool:
-        """Tell whether an agent is on the list. Who has a mere path of a host is not that host."""
-        return self.concerns(signer) and not ("/" in signer.uid and signer.foreign)
+    def allows(self, signer: Signer) -> bool:
+        """Tell whether an agent is on the list, read as one of those who may."""
+        return self._has(signer, everybody_there=False)
 
-    def concerns(self, signer: Signer) -> bool:
-        """Tell whether an agent is on the list, or has a path of a host that is."""
-        if signer.foreign:
-            authority = signer.uid.partition("/")[0]
-            return any(host.matches(authority) for host in self.hosts)
-        return signer.uid in self.uids
+    def denies(self, signer: Signer) -> bool:
+        """Tell whether an agent is on the list, read as one of those who may not."""
+        return self._has(signer, everybody_there=True)
+
+    def _has(self, signer: Signer, *, everybody_there: bool) -> bool:
+        if not signer.foreign:  # (1)
+            return signer.uid in self.uids
+        if signer.uid in self.paths:
+            return True
+        host, path, _ = signer.uid.partition("/")  # (2)
+        return (everybody_there or not path) and any(each.matches(host) for each in self.hosts)  # (3)
 
 
 def agent_list(entries: Sequence[str | HostPattern]) -> AgentList:
-    """Make a list of entries."""
-    uids = frozenset(entry for entry in entries if isinstance(entry, str))
-    return AgentList(uids, tuple(entry for entry in entries if isinstance(entry, HostPattern)))
+    """Make a list of what `read_entry` returned."""
+    texts = frozenset(entry for entry in entries if isinstance(entry, str))
+    paths = frozenset(text for text in texts if "/" in text)
+    return AgentList(
+        texts - paths, tuple(entry for entry in entries if isinstance(entry, HostPattern)), paths
+    )
 
 
 def read_entry(text: str) -> str | HostPattern:
-    """Read one entry. Raises ValueError for what is neither, with a sentence that says what is accepted."""
+    """Read one entry. Raises ValueError for what is none, with a sentence that says what is accepted."""
     uid = text.lower()
     if AGENT_UID.fullmatch(uid):
         return uid
     if uid.startswith("agent-") and "." not in uid:
         raise ValueError("must be agent- and 24 digits from 0-9 and a-f, or a host")
-    return read_host_pattern(text)
+    host, slash, path = text.partition("/")
+    if not slash:
+        return read_host_pattern(text)
+    if (
+        not path
+        or path.startswith("/")
+        or not path.isascii()
+        or not path.isprintable()
+        or set(path) & set("?# ")
+    ):
+        raise ValueError(f"{_FORM}, without a query")
+    return f"{read_authority(host, _FORM)}/{path}"

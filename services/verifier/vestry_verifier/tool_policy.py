@@ -96,7 +96,7 @@ class ToolPolicy:
 
     def require_admitted(self, signer: Signer) -> None:
         """Raise AgentNotAllowed where an agent that has proven who it is may not call (3)."""
-        if self.deny.concerns(signer) or (self.allow is not None and not self.allow.has(signer)):
+        if self.deny.denies(signer) or (self.allow is not None and not self.allow.allows(signer)):
             raise AgentNotAllowed
 
     def foreign_rule(self, authority: str) -> ForeignRule | None:
