@@ -44,3 +44,16 @@ def replaced(path: Path, text: str) -> None:
     beside = path.with_suffix(".new")
     beside.write_text(text)
     beside.replace(path)
+
+
+def written(path: Path, text: str) -> None:
+    """Write over what the file holds."""
+    path.write_text(text)
+
+
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+def linked(path: Path, target: str) -> None:
+    path.symlink_to(target)
