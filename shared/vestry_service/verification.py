@@ -23,107 +23,28 @@ order, so that of two copies of one request the later is the replay.
 """
 
 import asyncio
-import re
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
 
-from vestry_service.errors import AgentNotAllowed
 from vestry_service.live_records import LiveRecord
+from vestry_service.proving import Proving
+from vestry_service.questions import (
+    THUMBPRINT,
+    Keys,
+    Proven,
+    Question,
+    Rules,
+    Terms,
+    Verified,
+)
 from vestry_service.replay import Answer, ReplayStore
 from vestry_service.replay import Claim as Use
 from vestry_service.replay_bound import Bound
 from vestry_service.standing import require_standing
-from vestry_service.trust import Signer, Trust
 from vestry_service.uses import require_fresh, use_of
-from vestry_signatures import Claim, Policy, Proof, PublicKey, Request, claims, prove, strictest
-from vestry_signatures.errors import (
-    ReplayStoreUnavailable,
-    SignatureError,
-    Undecided,
-    UnknownKey,
-    VestryError,
-)
+from vestry_signatures import Proof, strictest
+from vestry_signatures.errors import ReplayStoreUnavailable, VestryError
 
-THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
-TOGETHER: Final = 16
-"""Questions of many that are judged before whoever else waits has a turn: about a millisecond's work."""
-
-
-class Keys(Protocol):
-    """Where the keys of those who sign are found."""
-
-    async def find(self, signer: Signer, kid: str) -> PublicKey:
-        """Find a key that an agent has or had. Raises UnknownKey, or an Undecided where it cannot be told."""
-        ...
-
-    async def ask(self, signer: Signer, kid: str) -> object:
-        """Have what is known of a pair that is proven made as it is now: the live record of one of ours.
-
-        For a foreign agent this says that the pair still stands. Raises as `find` does.
-        """
-        ...
-
-
-class Question(NamedTuple):
-    """What was received.
-
-    Attributes:
-        request: method, URL and headers.
-        body: the body's bytes, or None where they are not known.
-        digest_asserted: whether the asker says that it compared a covered Content-Digest.
-    """
-
-    request: Request
-    body: bytes | None
-    digest_asserted: bool = False
-
-
-class Rules(Protocol):
-    """What an asker insists on beyond what makes a signature a good one. Pure."""
-
-    def require_own(self, question: Question) -> None:
-        """Raise WrongAuthority where the request was made to somebody else than the asker (1)."""
-        ...
-
-    def require_covered(self, claimed: Claim, question: Question) -> None:
-        """Raise InsufficientCoverage where a signature covers too little (1)."""
-        ...
-
-    def require_admitted(self, signer: Signer) -> None:
-        """Raise AgentNotAllowed where who has proven to sign may not call (4)."""
-        ...
-
-
-class Terms(NamedTuple):
-    """What is accepted of a question.
-
-    Attributes:
-        policy: what a signature must satisfy.
-        trust: who may be believed.
-        rules: what the asker insists on besides, if anything.
-        bound: how many unexpired nonces a key may have, or None for as many as it likes.
-    """
-
-    policy: Policy
-    trust: Trust
-    rules: Rules | None = None
-    bound: Bound | None = None
-
-
-class Verified(NamedTuple):
-    """Who signed, and the proof."""
-
-    signer: Signer
-    proof: Proof
-
-    @property
-    def uid(self) -> str:
-        """The signer's uid."""
-        return self.signer.uid
-
-
-Proven = list[Verified] | VestryError
-"""Of one request: who signed it, at least one, or why nobody counts."""
+__all__ = ["THUMBPRINT", "Keys", "Proven", "Question", "Rules", "Terms", "Verification", "Verified", "best"]
 
 
 class Verification:
@@ -132,6 +53,7 @@ class Verification:
     def __init__(self, keys: Keys, store: ReplayStore) -> None:
         self._keys = keys
         self._store = store
+        self._proving = Proving(keys)
 
     async def verify(self, question: Question, terms: Terms, now: int) -> Verified:
         """Tell who signed a request, once.
@@ -167,21 +89,31 @@ class Verification:
         except ReplayStoreUnavailable as error:
             return [found if isinstance(found, VestryError) else error for found in proven]
         dealt = [[] if isinstance(found, VestryError) else [next(answers) for _ in found] for found in proven]
-        return await asyncio.gather(*map(self._settle, proven, dealt, [now] * len(proven)))
+        return await self._settle_all(proven, dealt, now)
+
+    async def _settle_all(
+        self, proven: Sequence[Proven], dealt: Sequence[Sequence[Answer]], now: int
+    ) -> list[Verified | VestryError]:
+        asking = [self._settle(*each, now) for each in zip(proven, dealt, strict=True) if _leaves_open(*each)]
+        asked = iter(
+            await asyncio.gather(*asking) if asking else ()
+        )  # together: each may wait for somebody else
+        return [
+            next(asked) if _leaves_open(*each) else await self._settle(*each, now)
+            for each in zip(proven, dealt, strict=True)
+        ]
 
     async def prove_all(self, questions: Sequence[Question], terms: Terms, now: int) -> list[Proven]:
         """Do `prove` for each of many, in their order."""
-        proven: list[Proven] = []
-        for start in range(0, len(questions), TOGETHER):
-            some = questions[start : start + TOGETHER]
-            proven += await asyncio.gather(*(self._proven_or_not(each, terms, now) for each in some))
-        return proven
+        return await self._proving.prove_all(questions, terms, now)
 
-    async def _proven_or_not(self, question: Question, terms: Terms, now: int) -> Proven:
-        try:
-            return await self.prove(question, terms, now)
-        except VestryError as error:
-            return error
+    async def prove(self, question: Question, terms: Terms, now: int) -> list[Verified]:
+        """Find who signed a request, at least one (1 to 4). It may have been used before, and a key be out of use.
+
+        Raises:
+            VestryError: no signature verifies, or none that does is admitted; why the first is not.
+        """
+        return await self._proving.prove(question, terms, now)
 
     async def _settle(self, found: Proven, answers: Sequence[Answer], now: int) -> Verified | VestryError:
         if isinstance(found, VestryError):
@@ -191,44 +123,6 @@ class Verification:
         except VestryError as error:
             return error
         return best(found)
-
-    async def prove(self, question: Question, terms: Terms, now: int) -> list[Verified]:
-        """Find who signed a request, at least one (1 to 4). It may have been used before, and a key be out of use.
-
-        Raises:
-            VestryError: no signature verifies, or none that does is admitted; why the first is not.
-        """
-        if terms.rules is not None:
-            terms.rules.require_own(question)
-        found: list[Verified] = []
-        errors: list[VestryError] = []
-        for claimed in claims(question.request, terms.policy, now):  # (1)
-            try:
-                found.append(await self._prove(claimed, question, terms))
-            except ReplayStoreUnavailable:
-                raise  # nothing can be spent, so nothing can pass: a second signature would only wait as long again
-            except (SignatureError, Undecided, AgentNotAllowed) as error:
-                errors.append(error)
-        if not found:
-            raise errors[0]
-        return found
-
-    async def _prove(self, claimed: Claim | SignatureError, question: Question, terms: Terms) -> Verified:
-        if isinstance(claimed, SignatureError):
-            raise claimed
-        if terms.rules is not None:
-            terms.rules.require_covered(claimed, question)  # (1)
-        signer = terms.trust.signer_of(claimed)  # (2)
-        # A keyid of another form is no key of ours, and must not become a part of a URL's path or of a store's key.
-        if not THUMBPRINT.fullmatch(claimed.keyid):
-            raise UnknownKey
-        key = await self._keys.find(signer, claimed.keyid)  # (3)
-        proof = prove(  # (4)
-            claimed, question.request, key, question.body, digest_asserted=question.digest_asserted
-        )
-        if terms.rules is not None:
-            terms.rules.require_admitted(signer)
-        return Verified(signer, proof)
 
     async def spend(
         self,
@@ -259,7 +153,10 @@ class Verification:
         for answer in answers:
             require_fresh(answer)
         for each, answer in zip(found, answers, strict=False):
-            await self._require_standing(each, answer, now)
+            if _is_open(each, answer):
+                await self._require_standing(each, answer, now)
+            else:
+                _require(answer.record, answer.remembered, each.uid, now)
 
     async def _require_standing(self, each: Verified, answer: Answer, now: int) -> None:
         if each.signer.foreign:
@@ -280,8 +177,19 @@ class Verification:
         await self._keys.ask(each.signer, each.proof.key.kid)
 
 
+def _is_open(each: Verified, answer: Answer) -> bool:
+    """Tell whether somebody else must be asked how a key stands."""
+    return each.signer.foreign or answer.record is None
+
+
+def _leaves_open(found: Proven, answers: Sequence[Answer]) -> bool:
+    return not isinstance(found, VestryError) and any(map(_is_open, found, answers))
+
+
 def best(found: Sequence[Verified]) -> Verified:
     """Choose the one an answer is about (6): the strictest profile's, the first of them in field order."""
+    if len(found) == 1:
+        return found[0]
     proof = strictest([each.proof for each in found])
     return next(each for each in found if each.proof is proof)
 

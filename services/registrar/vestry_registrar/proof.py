@@ -50,6 +50,10 @@ class StoredKeys:
         self._pool = pool
         self._publisher = publisher
 
+    def at_hand(self, signer: Signer, kid: str) -> PublicKey | None:
+        """Return nothing: the registrar keeps no keys beside the database."""
+        return None
+
     async def find(self, signer: Signer, kid: str) -> PublicKey:
         """Find a key of an agent, in use or not. Raises UnknownKey, DatabaseUnavailable."""
         uid = signer.uid

@@ -57,13 +57,19 @@ class KeyCache:
             DirectoryUnreachable: the registrar does not answer.
             ReplayStoreUnavailable: Redis does not answer.
         """
+        key = self.at_hand(signer, kid)  # (1)
+        if key is not None:
+            return key
+        return self._keep((signer.uid, kid), await self._fetch(signer.uid, kid))
+
+    def at_hand(self, signer: Signer, kid: str) -> PublicKey | None:
+        """Return the key where this process has it (1)."""
         pair = signer.uid, kid
         key = self._keys.get(pair)
-        if key is not None:  # (1)
+        if key is not None:
             self._keys.move_to_end(pair)
             self._hit.inc()
-            return key
-        return self._keep(pair, await self._fetch(signer.uid, kid))
+        return key
 
     def holds(self, signer: Signer, kid: str) -> bool:
         """Tell whether the key is at hand (1), and leave everything as it is."""

@@ -20,5 +20,8 @@ class EverybodysKeys:
         """Tell whether this process has a key of ours at hand; a foreign one stands by its directory alone."""
         return not signer.foreign and self._own.holds(signer, kid)
 
+    def at_hand(self, signer: Signer, kid: str) -> PublicKey | None:
+        return None if signer.foreign else self._own.at_hand(signer, kid)
+
     async def ask(self, signer: Signer, kid: str) -> object:
         return await (self._foreign.find if signer.foreign else self._own.ask)(signer, kid)

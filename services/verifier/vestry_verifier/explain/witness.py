@@ -62,6 +62,10 @@ class WitnessedKeys:
         self.sought: dict[Pair, Sought] = {}
         self.asked: dict[Pair, VestryError | None] = {}
 
+    def at_hand(self, signer: Signer, kid: str) -> PublicKey | None:
+        """Return nothing, so that `find` sees every key that is looked for."""
+        return None
+
     async def find(self, signer: Signer, kid: str) -> PublicKey:
         at_hand = self._holds(signer, kid)
         record = None if signer.foreign else await self._record(kid)
