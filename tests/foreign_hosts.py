@@ -137,6 +137,11 @@ class World:
     async def verify(self, headers: dict[str, str], url: str = TOOL) -> Answer:
         return await self.services.verify(headers, url=url, verifier=self.verifier)
 
+    @staticmethod
+    def outside_of(names: NameServer) -> Outside:
+        """How this world is reached, for one more verifier."""
+        return Outside(names.lookup, authority().trusting)
+
     def fetches(self, result: str) -> float:
         """How many fetches ended so."""
         return self.verifier.count("vestry_directory_fetches_total", result=result)
@@ -161,7 +166,7 @@ async def foreign_world(services: Services, clock: Any = None, **environ: str) -
             "FETCH_ALLOW_PRIVATE": "127.0.0.1",
             **environ,
         }
-        outside = Outside(names.lookup, authority().trusting)
+        outside = World.outside_of(names)
         clocks = {} if clock is None else {"clock": clock}
         with services.another_verifier(outside=outside, **clocks, **settings) as verifier:
             yield World(services, host, names, verifier)
