@@ -3,9 +3,10 @@
 import pytest
 
 from explaining import agreeing
+from proxied import proxied, verifier
 from service_fixtures import doomed, services
 
-__all__ = ["doomed", "services"]
+__all__ = ["doomed", "proxied", "services", "verifier"]
 
 
 @pytest.fixture(autouse=True)

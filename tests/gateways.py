@@ -1,0 +1,211 @@
+"""Real proxies for tests, each started with its configuration from deploy/proxies/tool, on ports and a name of tests.
+
+Where one cannot be had, the test is skipped and says what is missing. Where `CI` is set, that is a failure.
+"""
+
+import datetime
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from registrar_process import free_port
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGURATIONS = ROOT / "deploy/proxies/tool"
+NAME = "tool.example"
+# nginx cannot listen on both versions without TLS, and agents should not either.
+TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a proxy works.
+
+    Attributes:
+        folder: for its files; the certificate is there.
+        port: where it listens.
+        tool, verifier: ports that it leads to.
+    """
+
+    folder: Path
+    port: int
+    tool: int
+    verifier: int
+
+    def configuration(self, name: str, changes: Mapping[str, str] | None = None) -> str:
+        """Read a configuration with the places of this test in it. Everything in `changes` must be there."""
+        text = (CONFIGURATIONS / name).read_text()
+        here = {
+            "tool.example.com": NAME,
+            "127.0.0.1:8080": f"127.0.0.1:{self.tool}",
+            "127.0.0.1:4000": f"127.0.0.1:{self.verifier}",
+            "/etc/ssl/tool/": f"{self.folder}/",
+        } | dict(changes or {})
+        assert [old for old in changes or {} if old not in text] == [], name
+        # In one pass, so that a port that was put in is not taken for another.
+        return re.sub("|".join(map(re.escape, here)), lambda found: here[found[0]], text)
+
+    def write(self, name: str, text: str) -> str:
+        """Write a file and return its path."""
+        (self.folder / name).write_text(text)
+        return str(self.folder / name)
+
+
+def nginx(place: Place) -> list[str]:
+    changes = {
+        "listen 443": f"listen 127.0.0.1:{place.port}",
+        "listen [::]:443": "# listen [::]:443",
+        "proxy_read_timeout 3s": "proxy_read_timeout 1s",
+    }
+    temporary = "".join(f"{name}_temp_path {place.folder}/{name};\n" for name in TEMPORARY)
+    around = f"daemon off; master_process off; pid {place.folder}/pid; events {{}}\n"
+    inner = f"http {{ access_log off;\n{temporary}{place.configuration('nginx.conf', changes)}\n}}"
+    return [_distributed("nginx"), "-e", "stderr", "-c", place.write("nginx.conf", around + inner)]
+
+
+def haproxy(place: Place) -> list[str]:
+    script = (CONFIGURATIONS / "agents.lua").read_text()
+    assert "TIMEOUT = 1000" in script
+    changes = {
+        "/etc/haproxy/agents.lua": place.write(
+            "agents.lua", script.replace("TIMEOUT = 1000", "TIMEOUT = 500")
+        ),
+        "bind :443": f"bind 127.0.0.1:{place.port}",
+    }
+    return [
+        _distributed("haproxy"),
+        "-db",
+        "-f",
+        place.write("haproxy.cfg", place.configuration("haproxy.cfg", changes)),
+    ]
+
+
+def caddy(place: Place) -> list[str]:
+    options = f"admin off\nauto_https disable_redirects\nhttps_port {place.port}\ndefault_bind 127.0.0.1"
+    text = place.configuration("Caddyfile", {"response_header_timeout 3s": "response_header_timeout 1s"})
+    file = place.write("Caddyfile", f"{{\n{options}\n}}\n{text}")
+    return [_released("caddy"), "run", "--adapter", "caddyfile", "--config", file]
+
+
+def traefik(place: Place) -> list[str]:
+    rest = place.write("traefik-tool.yml", place.configuration("traefik-tool.yml"))
+    changes = {'":443"': f"127.0.0.1:{place.port}", "/etc/traefik/traefik-tool.yml": rest}
+    return [
+        _released("traefik"),
+        f"--configFile={place.write('traefik.yml', place.configuration('traefik.yml', changes))}",
+    ]
+
+
+GATEWAYS: dict[str, Callable[[Place], list[str]]] = {
+    "nginx": nginx,
+    "caddy": caddy,
+    "traefik": traefik,
+    "haproxy": haproxy,
+}
+
+
+@contextmanager
+def gateway(name: str, folder: Path, tool: int, verifier: int) -> Iterator[int]:
+    """Run a proxy in front of a tool and yield the port where it listens, by TLS."""
+    make_certificate(folder)
+    place = Place(folder, free_port(), tool, verifier)
+    command = GATEWAYS[name](place)
+    with (folder / "log").open("wb") as log:
+        environ = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+        process = subprocess.Popen(
+            command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        _await_listening(process, place.port, folder / "log")
+        yield place.port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def make_certificate(folder: Path) -> None:
+    """Write a certificate that only its maker trusts, in the files that configurations name."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
+        .sign(key, SHA256())
+        .public_bytes(Encoding.PEM)
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    for file, content in (
+        ("fullchain.pem", certificate),
+        ("privkey.pem", private),
+        ("tool.pem", certificate + private),
+    ):
+        (folder / file).write_bytes(content)
+
+
+def _await_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    for _ in range(400):
+        assert process.poll() is None, log.read_text()
+        if _answers(port):
+            return
+        time.sleep(0.05)
+    raise AssertionError(log.read_text())
+
+
+def _answers(port: int) -> bool:
+    """Tell whether it serves the tool's name already. Traefik listens before it knows it."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), 1) as plain,
+            context.wrap_socket(plain, server_hostname=NAME) as connection,
+        ):
+            connection.sendall(f"GET / HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n".encode())
+            return connection.recv(12).endswith(b" 401")
+    except OSError:
+        return False
+
+
+def _distributed(name: str) -> str:
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    return found or _missing(f"{name} is not installed (Debian and Ubuntu: apt install {name})")
+
+
+def _released(name: str) -> str:
+    script = ROOT / "scripts/gateways.py"
+    done = subprocess.run(
+        [sys.executable, str(script), name],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return (
+        done.stdout.strip()
+        if done.returncode == 0
+        else _missing(f"{name} is not here: {done.stderr.strip()}")
+    )
+
+
+def _missing(because: str) -> str:
+    if os.environ.get("CI"):
+        pytest.fail(because)
+    pytest.skip(because)

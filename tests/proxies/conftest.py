@@ -1,0 +1,4 @@
+from proxied import proxied, verifier
+from service_fixtures import services
+
+__all__ = ["proxied", "services", "verifier"]
