@@ -30,7 +30,7 @@ from structlog.typing import FilteringBoundLogger
 
 FIELDS: Final = (
     "ts", "level", "event", "service", "version", "request_id", "method", "route", "status", "duration_ms",
-    "outcome", "reason", "uid", "kid", "authority", "client_ip",
+    "outcome", "reason", "uid", "kid", "authority", "client_ip", "tool", "mode",
 )  # fmt: skip
 _KNOWN: Final = frozenset(FIELDS)
 LEVELS: Final[Mapping[str, int]] = {

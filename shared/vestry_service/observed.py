@@ -7,7 +7,7 @@ from aiohttp import web
 
 from vestry_signatures.errors import VestryError
 
-_LOGGED: Final = ("outcome", "reason", "uid", "kid", "authority", "client_ip", "cause", "tool", "mode")
+_LOGGED: Final = ("outcome", "reason", "uid", "kid", "authority", "client_ip", "tool", "mode", "cause")
 
 
 @dataclass(slots=True)

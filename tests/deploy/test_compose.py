@@ -203,5 +203,6 @@ def test_the_services_accept_their_environment(name: str, cls: type, tmp_path: P
 def test_every_setting_can_be_given(name: str, cls: type) -> None:
     """A setting that the file did not pass on would be ignored without a word."""
     fixed = {"port", "bind", "internal_port", "verifier_port", "verifier_internal_port", "warnings", "public"}
-    given = {key.removesuffix("_FILE").lower() for key in SERVICES[name]["environment"]}
+    keys = SERVICES[name]["environment"].keys()
+    given = {key.lower() for key in (*keys, *(each.removesuffix("_FILE") for each in keys))}
     assert {field.name for field in fields(cls)} - fixed <= given

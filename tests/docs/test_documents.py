@@ -79,8 +79,8 @@ def test_every_setting_is_in_the_table() -> None:
     """The configuration table names what the code reads, and nothing else; secrets say that a file may hold them."""
     table = {name: row for row in rows(README, "name") for name in codes(row[0])}
     read = _variables()
-    secret = {name.removesuffix("_FILE") for name in read if name.endswith("_FILE")}
-    assert set(table) == {name for name in read if not name.endswith("_FILE")}
+    secret = {name for name in read if f"{name}_FILE" in read}
+    assert set(table) == read - {f"{name}_FILE" for name in secret}
     assert {name for name, row in table.items() if "secret" in row[2]} == secret
 
 

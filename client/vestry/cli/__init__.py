@@ -8,6 +8,7 @@ from vestry.cli.adopt import adopt
 from vestry.cli.audit import audit
 from vestry.cli.operator import operator
 from vestry.cli.services import migrate, registrar, verifier
+from vestry.cli.tool import tool
 from vestry.cli.up import up
 
 
@@ -26,3 +27,4 @@ main.add_command(adopt)
 main.add_command(audit)
 main.add_command(admin)
 main.add_command(operator)
+main.add_command(tool)
