@@ -25,10 +25,12 @@ OTHER: Final = "everything else"
 ROOMS: Final = (
     ("Ed25519", "#e5604d", r"nacl/|cryptography/|vestry_signatures/algorithms"),
     ("signature core: parse, policy, base", "#f0a35e", r"vestry_signatures/"),
-    ("nonce and live record, by Redis", "#7fb069", r"redis/|/store/|/replay|/live_records"),
+    ("nonce and live record, by Redis", "#7fb069", r"redis/|/store/|/replay|/live_|/limits|/publisher"),
+    ("Postgres", "#5b8c9c", r"asyncpg/|/postgres|/repository/|/edge"),
     ("log and metrics", "#b9a0d0", r"prometheus_client/|structlog/|/logging|/metrics|/access|/observed|/counted"),
     ("JSON", "#e8d174", r"json/|/question|/rendering|/requests"),
     ("HTTP and event loop", "#6fa8dc", r"aiohttp/|uvloop/|asyncio/|multidict|yarl|/lean_|/protocol|/handlers/"),
+    ("the judge, keys, and who is trusted", "#d9b8b8", r"vestry_verifier/|vestry_registrar/|/verification|/trust|/uses"),
     (OTHER, "#c8c8c8", r""),
 )  # fmt: skip
 _GENERATED: Final = re.compile(r"\(<\w+>:\d+\)$")

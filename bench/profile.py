@@ -1,4 +1,4 @@
-"""Where the time of a request goes in a verifier under load: a flame graph as `bench/verify.svg`.
+"""Where the time of a request goes in a server under load: a flame graph each, and the sums beside each other.
 
 py-spy looks at the running process from outside, some hundred times a second, without anything built into it. Its
 stacks are drawn by flame.py: nothing of this machine, no path and no name of a host, gets into the picture.
@@ -7,48 +7,73 @@ stacks are drawn by flame.py: nothing of this machine, no path and no name of a 
 import subprocess
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 from bench import traffic
-from bench.flame import Stack, draw, rooms
+from bench.flame import ROOMS, Stack, draw, rooms
 from bench.ground import CONNECTIONS, Ground
 from bench.load import rate
 from bench.peers import python_package, say
 from bench.report import write_between
+from bench.stacks import Running
 
-PICTURE: Final = Path(__file__).parent / "verify.svg"
+FOLDER: Final = Path(__file__).parent
 PER_SECOND: Final = 400
-LENGTH: Final = 12  # seconds
+LENGTH: Final = 8  # seconds
 BEGIN: Final = "<!-- rooms: begin -->\n"
 END: Final = "<!-- rooms: end -->\n"
 
 
+class Target(NamedTuple):
+    """What is looked at: the name of its picture, the server, and enough requests to keep it busy."""
+
+    name: str
+    what: str
+    server: Running
+    requests: Sequence[bytes]
+
+
 def profile(ground: Ground, readme: Path) -> None:
-    """Profile the verifier while it is asked as much as it can answer, draw that, and write the sums into a file."""
+    """Profile each server while it is asked as much as it can answer, draw that, and write the sums into a file."""
     folder = python_package("py-spy")
     if folder is None:
         raise SystemExit("bench: without py-spy there is no profile")
-    stacks = _record(ground, folder / "bin" / "py-spy")
-    PICTURE.write_text(draw(stacks, f"/verify under load: {sum(stacks.values()):,} samples"))
-    shares = rooms(stacks)
-    text = "| where | share |\n| --- | --- |\n"
-    text += "".join(f"| {room} | {share:.0%} |\n" for room, share in shares)
+    shares: dict[str, dict[str, float]] = {}
+    for target in _targets(ground):
+        stacks = _record(target, ground.folder / "stacks", folder / "bin" / "py-spy")
+        title = f"{target.what} under load: {sum(stacks.values()):,} samples"
+        (FOLDER / f"{target.name}.svg").write_text(draw(stacks, title))
+        shares[f"[{target.what}]({target.name}.svg)"] = dict(rooms(stacks))
+        say(f"drawn: {target.name}.svg")
+    text = _table(shares)
     print(text)
     write_between(readme, BEGIN, END, text)
-    say(f"drawn: {PICTURE.name}")
 
 
-def _record(ground: Ground, py_spy: Path) -> Counter[Stack]:
-    verifier, agent = ground.vestry.verifier, ground.agent
-    number = 9_000 * (LENGTH + 4)
-    requests = traffic.verify_requests(f"localhost:{verifier.port}", agent.key, agent.url, number)
-    load = threading.Thread(target=rate, args=(verifier.port, requests, CONNECTIONS, LENGTH + 3.0))
+def _targets(ground: Ground) -> list[Target]:
+    (registrar, verifier, _), agent = ground.vestry, ground.agent
+    asked, base, seconds = f"localhost:{verifier.port}", f"localhost:{registrar.port}", LENGTH + 4
+    at_home = traffic.directory_request(urlsplit(agent.url).netloc)
+    singles = traffic.verify_requests(asked, agent.key, agent.url, 9_000 * seconds)
+    batches = traffic.batch_requests(asked, agent.key, agent.url, 240 * seconds, 50)
+    return [
+        Target("verify", "/verify", verifier, singles),
+        Target("batch", "/verify/batch", verifier, batches),
+        Target("register", "/register", registrar, traffic.register_requests(base, 2_000 * seconds)),
+        Target("directory", "directory", registrar, [at_home] * (12_000 * seconds)),
+    ]
+
+
+def _record(target: Target, raw: Path, py_spy: Path) -> Counter[Stack]:
+    load = threading.Thread(
+        target=rate, args=(target.server.port, target.requests, CONNECTIONS, LENGTH + 3.0)
+    )
     load.start()
-    raw = ground.folder / "stacks"
     command = [str(py_spy), "record", "--function", "--format", "raw", "--output", str(raw)]
-    command += ["--pid", str(verifier.pid)]
-    command += ["--duration", str(LENGTH), "--rate", str(PER_SECOND)]
+    command += ["--pid", str(target.server.pid), "--duration", str(LENGTH), "--rate", str(PER_SECOND)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     load.join()
     if done.returncode != 0:
@@ -63,3 +88,13 @@ def read_stacks(raw: str) -> Counter[Stack]:
         frames, _, number = line.rpartition(" ")
         stacks[tuple(frames.split(";"))] += int(number)
     return stacks
+
+
+def _table(shares: dict[str, dict[str, float]]) -> str:
+    """The rooms as a Markdown table, a column each."""
+    lines = [f"| where | {' | '.join(shares)} |", "| --- |" + " --- |" * len(shares)]
+    lines += [
+        f"| {room} | {' | '.join(f'{each.get(room, 0):.0%}' for each in shares.values())} |"
+        for room, _, _ in ROOMS
+    ]
+    return "\n".join([*lines, ""])

@@ -5,13 +5,14 @@ The bare handler is an ordinary one of aiohttp on the same event loop, which rea
 (hello.py). Raw is nothing but the check of one signature, in a loop, on the same core.
 """
 
+import time
+
 from bench import traffic
 from bench.core import raw_check
 from bench.figures import Sample, Slice
 from bench.ground import CONNECTIONS, Ground
 from bench.load import sample
 from bench.report import Comparison, compare
-from bench.stacks import on_the_servers_core
 from vestry_signatures.algorithms import ed25519_by_cryptography, ed25519_checker
 
 BATCH = 50
@@ -84,10 +85,5 @@ def _batch_slice(ground: Ground, size: int) -> Slice:
 
 
 def _raw_slice(ground: Ground, *, used: bool) -> Slice:
-    check = raw_check(ed25519_checker if used else ed25519_by_cryptography, ground.seconds / 3)
-
-    def measure() -> Sample:
-        with on_the_servers_core():
-            return check()
-
-    return measure
+    library = ed25519_checker if used else ed25519_by_cryptography
+    return raw_check(library, ground.seconds, time.perf_counter)
