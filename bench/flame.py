@@ -30,7 +30,7 @@ ROOMS: Final = (
     ("log and metrics", "#b9a0d0", r"prometheus_client/|structlog/|/logging|/metrics|/access|/observed|/counted"),
     ("JSON", "#e8d174", r"json/|/question|/rendering|/requests"),
     ("HTTP and event loop", "#6fa8dc", r"aiohttp/|uvloop/|asyncio/|multidict|yarl|/lean_|/protocol|/handlers/"),
-    ("the judge, keys, and who is trusted", "#d9b8b8", r"vestry_verifier/|vestry_registrar/|/verification|/trust|/uses"),
+    ("judge, keys, whom to trust", "#d9b8b8", r"vestry_verifier/|vestry_registrar/|/verification|/trust|/uses"),
     (OTHER, "#c8c8c8", r""),
 )  # fmt: skip
 _GENERATED: Final = re.compile(r"\(<\w+>:\d+\)$")
