@@ -103,7 +103,7 @@ class Directories:
         if now < document.retry_at:
             return document
         lacks = all(key.jwk["kid"] != kid for key in document.keys or ())
-        if lacks and now >= document.started + UNKNOWN_KEY_FOR:  # (3)
+        if lacks and now >= document.fetched_at + UNKNOWN_KEY_FOR:  # (3)
             return await self._refresh(directory, document)
         seen = self._seen.get(directory.url)
         if seen is not None and now >= seen.refresh_at:  # (2)

@@ -34,6 +34,11 @@ class Document(NamedTuple):
     failures: int = 0
     retry_at: float = 0.0
 
+    @property
+    def fetched_at(self) -> float:
+        """When it was fetched, by the clock of whoever did."""
+        return self.fresh_until - self.lifetime
+
     def is_fresh(self, now: float) -> bool:
         """Tell whether it is believed as it is."""
         return self.keys is not None and now < self.fresh_until
