@@ -215,6 +215,18 @@ async def test_304_without_a_cache(services: Services) -> None:
         assert "If-None-Match" not in world.host.heads[0]
 
 
+@pytest.mark.parametrize("name", ["Content-Encoding", "content-encoding", "CONTENT-ENCODING"])
+async def test_header_names_in_another_case(services: Services, name: str) -> None:
+    """What a header forbids it forbids in any case; what it allows, such as a lifetime, it allows too."""
+    async with foreign_world(services) as world:
+        agent = world.agent()
+        world.host.replies[DIRECTORY] = reply(b"x", f"{name}: gzip")
+        await refused(world, agent, "coded")
+        other = world.agent("other.example")
+        world.host.replies[DIRECTORY] = directory(other).replace(b"Content-Type", b"content-TYPE")
+        assert (await world.verify(other.sign_strictly())).status == 200
+
+
 async def test_kids_in_a_directory_that_lie(services: Services) -> None:
     """A kid that is not the thumbprint, a duplicate one, and keys printed in an RFC are the keys of nobody."""
     async with foreign_world(services) as world:

@@ -1,36 +1,15 @@
 """Cloudflare's released signer and reader (npm web-bot-auth) against our code, both ways."""
 
-import json
-import os
-import subprocess
 import time
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from clients import need
+from cloudflare import drive
 from live_stack import LiveStack
 from python_agent import PythonAgent
 from vestry_signatures import Request, sign
 
-DRIVER = Path(__file__).with_name("cloudflare.cjs")
 TOOL = "https://tool.example/things"
-
-
-def _drive(task: dict[str, Any]) -> dict[str, Any]:
-    library = need("cloudflare")
-    done = subprocess.run(
-        ["node", str(DRIVER)],
-        env={"PATH": os.environ["PATH"], "NODE_PATH": str(library.parent)},
-        input=json.dumps(task),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
 
 
 @pytest.fixture
@@ -55,7 +34,7 @@ def test_its_reader_accepts_what_we_sign(stack: LiveStack, agent: PythonAgent, f
     covered = ["@authority", "signature-agent"]
     headers = {**sign(request, agent.key, created=int(time.time()), components=covered), **named}
     directory = f"{agent.url}/.well-known/http-message-signatures-directory"
-    answer = _drive({"do": "read", "url": TOOL, "headers": headers, "directory": directory})
+    answer = drive({"do": "read", "url": TOOL, "headers": headers, "directory": directory})
     assert answer == {"verified": agent.key.public.kid, "expected": True}
     assert stack.verify("GET", TOOL, headers).facts["uid"] == agent.uid
 
@@ -67,14 +46,14 @@ def test_its_reader_refuses_what_was_changed(agent: PythonAgent) -> None:
     headers = {**sign(request, agent.key, created=int(time.time())), **named}
     directory = f"{agent.url}/.well-known/http-message-signatures-directory"
     task = {"do": "read", "url": "https://other.example/", "headers": headers, "directory": directory}
-    assert _drive(task) == {"refused": "invalid signature"}
+    assert drive(task) == {"refused": "invalid signature"}
 
 
 @pytest.mark.parametrize("form", ["bare", "dictionary"])
 def test_our_verifier_accepts_what_its_signer_makes(stack: LiveStack, agent: PythonAgent, form: str) -> None:
     """Its headers verify here once, and the answer names the strictest profile they meet."""
     named = _signature_agent(agent, form)
-    headers = _drive({"do": "sign", "url": TOOL, "agent": named, "jwk": agent.key.jwk})
+    headers = drive({"do": "sign", "url": TOOL, "agent": named, "jwk": agent.key.jwk})
     answer = stack.verify("GET", TOOL, headers)
     assert (answer.status, answer.facts["uid"], answer.facts["profile"]) == (200, agent.uid, "web-bot-auth")
     assert stack.verify("GET", TOOL, headers).reason == "REPLAYED_NONCE"

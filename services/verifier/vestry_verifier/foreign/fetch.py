@@ -31,6 +31,7 @@ from aiohttp import (
     TCPConnector,
 )
 from aiohttp.client_exceptions import ClientConnectorCertificateError
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from vestry_service.metrics import Metrics
@@ -124,7 +125,7 @@ class Fetcher:
             headers["If-None-Match"] = etag
         url = URL(directory.url, encoded=True)
         async with self._session.get(url, headers=headers, allow_redirects=False) as response:  # (2), (3)
-            said = {name: ", ".join(response.headers.getall(name)) for name in response.headers}
+            said = _joined(response.headers)
             mark = _read_etag(said.get("ETag"))
             if response.status == 304 and etag is not None:
                 return Fetched(None, mark or etag, lifetime(said))
@@ -133,6 +134,12 @@ class Fetcher:
             require_media_type(said.get("Content-Type", ""), directory.well_known)
             body = await _body(response)
         return Fetched(read_jwks(body, directory.well_known), mark, lifetime(said))
+
+
+def _joined(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+    """Join the lines of each field, whose names have no case (RFC 9110 section 5.1)."""
+    names = {name.lower() for name in headers}
+    return CIMultiDict((name, ", ".join(headers.getall(name))) for name in names)
 
 
 async def _body(response: ClientResponse) -> bytes:
