@@ -177,11 +177,20 @@ class Link:
     async def _connected(self) -> Wire:
         if self._wire is not None and self._wire.is_open and self._finder.trusts(self._wire):
             return self._wire
-        if self._connecting is None:
-            self._connecting = asyncio.ensure_future(self._connect())
-            self._connecting.add_done_callback(self._connection_tried)
-        # Several may wait for it: that one of them gives up ends nothing.
-        return await asyncio.shield(self._connecting)
+        joins = self._connecting is not None
+        try:
+            # Several may wait for it: that one of them gives up ends nothing.
+            return await asyncio.shield(self._connecting or self._start_connecting())
+        except OSError:
+            if not joins:
+                raise
+        # It was begun for somebody else, perhaps when the server was away still; we have our own time.
+        return await asyncio.shield(self._connecting or self._start_connecting())
+
+    def _start_connecting(self) -> asyncio.Task[Wire]:
+        self._connecting = asyncio.ensure_future(self._connect())
+        self._connecting.add_done_callback(self._connection_tried)
+        return self._connecting
 
     async def _connect(self) -> Wire:
         if self._wire is not None:
