@@ -114,8 +114,8 @@ class Whole:
     def __init__(self, live: LiveStore) -> None:
         self._live = live
 
-    async def write(self, records: Sequence[LiveRecord], *, read_at: float | None = None) -> None:
-        await self._live.write(records, read_at=read_at)
+    async def write(self, records: Sequence[LiveRecord], *, read_at: float | None = None) -> set[str]:
+        return await self._live.write(records, read_at=read_at)
 
     async def servers(self) -> Sequence[MarkedServer]:
         return await self._live.servers()

@@ -188,8 +188,8 @@ class Dying:
     async def beat(self, pulse: int, run_id: str) -> None:
         await self._do(lambda: self.inner.beat(pulse, run_id))
 
-    async def write(self, records: Sequence[LiveRecord], *, read_at: float | None = None) -> None:
-        await self._do(lambda: self.inner.write(records, read_at=read_at))
+    async def write(self, records: Sequence[LiveRecord], *, read_at: float | None = None) -> set[str]:
+        return set(await self._do(lambda: self.inner.write(records, read_at=read_at)))
 
     async def aclose(self) -> None:
         """Nothing to close."""

@@ -62,9 +62,10 @@ return stored
 class LiveStore(Protocol):
     """The writing side of the store. Every method raises `ReplayStoreUnavailable` within 250 ms: outcome unknown."""
 
-    async def write(self, records: Sequence[LiveRecord], *, read_at: float | None = None) -> None:
+    async def write(self, records: Sequence[LiveRecord], *, read_at: float | None = None) -> set[str]:
         """Write all records of an agent; each gives way to a newer version that is there.
 
+        Returns the names of the servers that hold them now (`store.greeting.name_of`).
         `read_at` is when they were read from Postgres (Unix seconds); without it, now. Never a later time than
         that: see the module's second rule of lateness.
         """
@@ -99,13 +100,13 @@ class RedisLiveStore:
         self._primaries = open_primaries(url)
         self._marked: dict[str, MarkedServer] = {}
 
-    async def write(self, records: Sequence[LiveRecord], *, read_at: float | None = None) -> None:
+    async def write(self, records: Sequence[LiveRecord], *, read_at: float | None = None) -> set[str]:
         if not records:
-            return
+            return set()
         ends = int(self._clock() if read_at is None else read_at) + self._ttl
         keys = [record_key(record.kid) for record in records]
         args = [word for record in records for word in (record.encode(), ends)]
-        await self._records.submit(keys, args)
+        return set((await self._records.submit(keys, args)).servers)
 
     async def servers(self) -> Sequence[MarkedServer]:
         try:

@@ -20,11 +20,12 @@ class MemoryLiveStore:
         self._ttl = key_record_ttl
         self._clock = clock
 
-    async def write(self, records: Sequence[LiveRecord], *, read_at: float | None = None) -> None:
+    async def write(self, records: Sequence[LiveRecord], *, read_at: float | None = None) -> set[str]:
         self._server.reach()
         ends = int(self._clock() if read_at is None else read_at) + self._ttl
         for record in records:
             self._write(record, ends)
+        return {self._server.run_id}
 
     async def servers(self) -> Sequence[MarkedServer]:
         return [self]

@@ -10,6 +10,8 @@ alone writes it, in the order of the agent's version, which every change of the 
    start, every registrar sends what is there; rows that another one is sending are left to it. While one of
    its changes is held up a registrar tries again all the time.
 4. A record that is missing (expired, flushed) is asked for. `answer` rereads and writes it.
+5. What is written to a server that is not open yet is not published: verifiers that have not heard of a promotion
+   may ask the old primary for a moment (`store.watch`). The row stays, and the loop sends it once more.
 
 A record lives for a limited time, after which the version that it carried is forgotten. So nothing read long
 ago may be written: `read_at` lets a record end by the time of its reading, and a reading that has grown old
@@ -28,7 +30,7 @@ from typing import Final, Protocol
 from vestry_registrar.enrolment import Enrolled
 from vestry_registrar.live_store import LiveStore
 from vestry_registrar.memory import Memory
-from vestry_registrar.repository import outbox, records
+from vestry_registrar.repository import memory_marks, outbox, records
 from vestry_registrar.repository.edge import transaction
 from vestry_registrar.repository.records import Reading
 from vestry_service.live_records import LiveRecord
@@ -99,7 +101,9 @@ class Publisher:
         """
         try:
             reading = await self._young(partial(records.of_agent, self._pool, uid))
-            await self._write(reading)
+            holders = await self._write(reading)
+            if not await memory_marks.are_open(self._pool, holders):
+                return False  # (5)
         except Undecided:
             self._held_up.set()
             return False
@@ -196,10 +200,9 @@ class Publisher:
             await outbox.delete(connection, claim.rows)
         return bool(claim.rows)
 
-    async def _write(self, reading: Reading, holds: Callable[[str], bool] = lambda _: True) -> None:
+    async def _write(self, reading: Reading, holds: Callable[[str], bool] = lambda _: True) -> set[str]:
         records = [pair.record() for pair in reading.pairs if holds(pair.kid)]
-        if records:
-            await self._live.write(records, read_at=reading.read_at)
+        return await self._live.write(records, read_at=reading.read_at) if records else set()
 
     async def _young(self, read: Callable[[], Awaitable[Reading]]) -> Reading:
         """Read, and read again while that took so long that it may no longer be written."""

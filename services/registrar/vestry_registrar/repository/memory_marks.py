@@ -1,6 +1,6 @@
 """What Postgres knows of the store that remembers the nonces (see `vestry_registrar.memory`)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -15,6 +15,12 @@ TRY_LOCK: Final = "SELECT pg_try_advisory_xact_lock($1)"
 
 # The store that was known last; of a Cluster, one of its nodes.
 FIND: Final = "SELECT run_id, promoted, since, pulse, phase FROM memory_mark WHERE node = $1"
+
+# Whether signatures may pass at all of these servers, and at no other; before there ever was a store they do nowhere.
+ARE_OPEN: Final = """
+    SELECT NOT EXISTS (SELECT FROM memory_mark)
+        OR $1::text[] <@ array(SELECT run_id::text FROM memory_mark WHERE phase = 'open')
+"""
 
 # Whether no store was ever open.
 NONE_WAS_OPEN: Final = "SELECT NOT EXISTS (SELECT FROM memory_mark WHERE phase = 'open' OR since > 0)"
@@ -58,6 +64,12 @@ async def try_lock(connection: Connection) -> bool:
     await end_if_silent(connection)
     async with edge(connection) as sql:
         return bool(await sql.fetchval(TRY_LOCK, LOCK_NUMBER))
+
+
+async def are_open(executor: Executor, names: Iterable[str]) -> bool:
+    """Say whether signatures may pass at all servers with these names, or never did anywhere."""
+    async with edge(executor) as sql:
+        return bool(await sql.fetchval(ARE_OPEN, list(names)))
 
 
 async def none_was_open(executor: Executor) -> bool:
