@@ -50,8 +50,12 @@ class Node(ValkeyServer):
         hasty = {"port": str(self.port), "bind": "127.0.0.1", "repl-diskless-sync-delay": "0"}
         super().__init__(data_dir, settings={**hasty, **settings})
 
-    def client(self) -> "Redis":
+    def client(self) -> Redis:
         return Redis(unix_socket_path=self.url.removeprefix("unix://"), decode_responses=True)
+
+    def raw_client(self) -> Redis:
+        """For keys that are no text."""
+        return Redis(unix_socket_path=self.url.removeprefix("unix://"))
 
     def ask(self, *words: Any) -> Any:
         """Say one command and return the reply; dictionaries where redis-py makes them."""

@@ -64,7 +64,7 @@ class MarkedNode:
                 raise ReplayStoreUnavailable from reply
 
     async def beat(self, pulse: int, run_id: str) -> None:
-        """Do nothing: see (2)."""
+        """Do nothing. See (2)."""
 
     def _read(self, values: Sequence[Any], name: str) -> None:
         there: dict[str, Mark] = {}

@@ -178,6 +178,8 @@ class Memory:
         return KnownStore(facts.run_id, facts.promoted, step.since, pulse, "begun")  # (2)
 
     async def _beat(self, server: MarkedServer, facts: ServerFacts, known: KnownStore) -> KnownStore:
+        if facts.clustered:
+            return known  # its marks tell a loss by themselves: see `marked_node`
         pulse = facts.pulse + 1
         await server.beat(pulse, facts.run_id)
         return replace(known, pulse=pulse)
