@@ -19,6 +19,7 @@ from live_stack import ask, live_stack
 from service_fixtures import services
 from services import BASE, HOST, TOOL, Agent, Services, jwk_body, until
 from stores import ValkeyServer, descendants
+from tools_files import OTHER_TOKEN, bearer, tool
 from worker_processes import WorkerProcesses, worker_processes
 
 __all__ = ["services"]
@@ -203,3 +204,50 @@ def test_wrong_settings_are_one_message(tmp_path: Path) -> None:
         code, said = verifier.ended()
     assert code == 1
     assert "WORKERS '65': must be a whole number from 1 to 64" in said
+
+
+async def test_sighup_has_every_worker_read_the_file_of_tools(services: Services, tmp_path: Path) -> None:
+    """The supervisor hands it on; nobody dies of it, and each worker says that it has read the file."""
+    agent, path = await services.agent(), tmp_path / "tools.toml"
+    path.write_text(tool(token=OTHER_TOKEN))
+    registrar = f"http://127.0.0.1:{services.registrar.internal_port}"
+    environ = {"REDIS_URL": services.redis_url, "REGISTRAR_URL": registrar, "TOOLS_FILE": str(path)}
+    with worker_processes(VERIFIER, tmp_path, 2, **environ) as started:
+        started.await_lines("listening", 2)
+        started.await_lines("TOOLS_FILE read", 2)
+        workers = started.workers
+        assert await ask_with_token(started, agent) == 401
+        path.write_text(tool())
+        started.popen.send_signal(signal.SIGHUP)
+        started.await_lines("TOOLS_FILE read", 4)
+        assert [await ask_with_token(started, agent) for _ in range(8)] == [200] * 8
+        path.write_text("x = 1")
+        started.popen.send_signal(signal.SIGHUP)
+        refused = started.await_lines("TOOLS_FILE refused: what it said before goes on", 2)
+        assert all("x is not a name that is known here" in line["problems"] for line in refused)
+        assert await ask_with_token(started, agent) == 200
+        assert await started.count("vestry_tools_file_refused") == 1
+        assert started.workers == workers
+
+
+async def ask_with_token(verifier: WorkerProcesses, agent: Agent) -> int:
+    """Ask as a tool, over a connection of its own, and return the status."""
+    question = {"method": "GET", "url": TOOL, "headers": agent.sign()}
+    headers = {"Content-Type": "application/json", **bearer()}
+    body = json.dumps(question).encode()
+    return (await bare_client.send(verifier.port, "POST", "/verify", headers, body, "v")).status
+
+
+def test_a_file_of_tools_with_a_fault_ends_the_start(services: Services, tmp_path: Path) -> None:
+    """One message, once, however many workers there would have been."""
+    path = tmp_path / "tools.toml"
+    path.write_text("x = 1")
+    environ = {"REDIS_URL": services.redis_url, "TOOLS_FILE": str(path)}
+    with worker_processes(VERIFIER, tmp_path, 2, **environ) as started:
+        code, said = started.ended()
+        assert code == 1
+        assert said.splitlines() == [
+            "TOOLS_FILE cannot be used, this must be mended:",
+            "  it names no tool: write [tools.NAME], or [default] for whoever asks without a token",
+            "  x is not a name that is known here",
+        ]
