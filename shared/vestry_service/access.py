@@ -32,12 +32,12 @@ class Access:
 
     def open(self, said: Said) -> Observed:
         """Begin with a request: give it an id, and count it as being answered."""
-        self._http.in_progress.inc()
+        self._http.began()
         return Observed(request_id(said), client_ip(said, self._trusted))
 
     def close(self, seen: Observed, method: str, route: str, status: int, seconds: float) -> None:
         """End with a request that was opened. `seconds` is how long the answer took, `route` a template."""
-        self._http.in_progress.dec()
+        self._http.ended()
         self.note(seen, method, route, status, seconds)
 
     def note(self, seen: Observed, method: str, route: str, status: int, seconds: float) -> None:

@@ -14,6 +14,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from vestry_service.tally import Tally
+
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 HTTP_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 VERIFY_BUCKETS: Final = (
@@ -36,7 +38,8 @@ class Metrics:
         self.registry = registry = registry or CollectorRegistry()
         self._together = together
         self._watched: list[tuple[Gauge, Callable[[], float]]] = []
-        self.http = HttpMetrics(service, registry)
+        self.tally = Tally()
+        self.http = HttpMetrics(service, registry, self.tally)
         self.verifications = Counter(
             "vestry_verifications", "Judged requests", ("outcome", "reason", "profile"), registry=registry
         )
@@ -120,14 +123,16 @@ class Metrics:
 
     def render(self) -> tuple[bytes, str]:
         """Return the body and the content type of a scrape."""
+        self.tally.settle()
         return generate_latest(self._together or self.registry), CONTENT_TYPE_LATEST
 
 
 class HttpMetrics:
     """Counts the requests of one service."""
 
-    def __init__(self, service: str, registry: CollectorRegistry) -> None:
+    def __init__(self, service: str, registry: CollectorRegistry, tally: Tally) -> None:
         self._service = service
+        self._tally = tally
         self._requests = Counter(
             "http_requests",
             "Requests answered",
@@ -141,7 +146,7 @@ class HttpMetrics:
             buckets=HTTP_BUCKETS,
             registry=registry,
         )
-        self.in_progress = Gauge(
+        self._in_progress = Gauge(
             "http_requests_in_progress",
             "Requests being answered",
             ("service",),
@@ -149,6 +154,14 @@ class HttpMetrics:
             multiprocess_mode="livesum",
         ).labels(service)
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def began(self) -> None:
+        """Count a request that is being answered."""
+        self._tally.add(self._in_progress)
+
+    def ended(self) -> None:
+        """Count a request that began, and is not being answered any more."""
+        self._tally.add(self._in_progress, -1.0)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answer. `method` may be anything; `route` is a template; `seconds` is how long it took."""
@@ -160,5 +173,5 @@ class HttpMetrics:
             requests = self._requests.labels(self._service, method, route, status)
             duration = self._duration.labels(self._service, method, route)
             self._children[method, route, status] = requests, duration
-        requests.inc()
-        duration.observe(seconds)
+        self._tally.add(requests)
+        self._tally.observe(duration, seconds)

@@ -58,6 +58,7 @@ class World:
         self.server.put(record_key(key.public.kid), b"", 0)
 
     def events(self) -> dict[str, float]:
+        self.metrics.tally.settle()
         value = self.metrics.registry.get_sample_value
         found = {
             event: value("vestry_key_cache_events_total", {"event": event}) or 0

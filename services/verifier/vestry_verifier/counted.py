@@ -19,7 +19,7 @@ class Counted:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._observe = metrics.verify_duration.observe
+        self._tally = metrics.tally
         self._passed = {
             profile: metrics.verifications.labels("verified", "", profile)
             for profile in ("vestauth", "web-bot-auth")
@@ -28,12 +28,12 @@ class Counted:
         self._fresh, self._replayed, self._away = map(checks.labels, ("fresh", "replayed", "unavailable"))
 
     def verified(self, profile: str, seconds: float) -> None:
-        self._observe(seconds)
-        self._passed[profile].inc()
-        self._fresh.inc()
+        self._tally.observe(self._metrics.verify_duration, seconds)
+        self._tally.add(self._passed[profile])
+        self._tally.add(self._fresh)
 
     def refused(self, error: VestryError, seconds: float) -> None:
-        self._observe(seconds)
+        self._tally.observe(self._metrics.verify_duration, seconds)
         self._metrics.verifications.labels(error.outcome or "", error.reason, "").inc()
         if isinstance(error, ReplayedNonce):
             self._replayed.inc()

@@ -44,6 +44,7 @@ class KeyCache:
         self._capacity = capacity
         self._keys: OrderedDict[tuple[str, str], PublicKey] = OrderedDict()
         self._unknown: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._tally = metrics.tally
         events = metrics.key_cache_events
         self._hit, self._record, self._asked, self._absent = (
             events.labels(event) for event in ("hit", "record", "asked", "unknown")
@@ -68,7 +69,7 @@ class KeyCache:
         key = self._keys.get(pair)
         if key is not None:
             self._keys.move_to_end(pair)
-            self._hit.inc()
+            self._tally.add(self._hit)
         return key
 
     def holds(self, signer: Signer, kid: str) -> bool:
