@@ -130,6 +130,7 @@ class Service:
 
     def count(self, name: str, **labels: str) -> float:
         """The value of one metric; 0 where it was never counted."""
+        self._background.run(asyncio.sleep(0))  # a turn's counts are told at its end
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
     async def ready(self) -> Answer:
