@@ -1,6 +1,7 @@
 """`/verify/explain`: what it says of requests that pass and of those that do not, and what it advises."""
 
 import base64
+import re
 from typing import Any
 
 import pytest
@@ -224,8 +225,12 @@ async def test_another_body(services: Services, body: bytes, received: bytes, hi
 @pytest.mark.parametrize(
     ("changes", "failed", "hint"),
     [
-        ({"created": In(-1000)}, "time", "It came 700 s after it expired, 1000 s after it was created"),
-        ({"created": In(1000)}, "time", "clock is 1000 s ahead: set it. Everything else is in order."),
+        ({"created": In(-1000)}, "time", r"It came 70\d s after it expired, 100\d s after"),
+        (
+            {"created": In(1000)},
+            "time",
+            r"clock is (1000|999|998) s ahead: set it\. Everything else is in order",
+        ),
         ({"created": 1_790_000_000_000}, "time", "created is in milliseconds"),
         ({"expires": In(4000)}, "lifetime", "at most 3600 s after created."),
         ({"created": None}, "parameters", "lacks created: state"),
@@ -249,7 +254,7 @@ async def test_what_each_failure_is_told(
     agent = await services.agent()
     told = await told_of(services, asked(agent.sign(**changes)))
     assert told["failed"] == failed
-    assert hint in told["hint"]
+    assert re.search(hint, told["hint"])
 
 
 async def test_a_late_signature_may_have_another_fault(services: Services) -> None:

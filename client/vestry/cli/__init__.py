@@ -6,6 +6,7 @@ import vestry
 from vestry.cli.admin import admin
 from vestry.cli.adopt import adopt
 from vestry.cli.audit import audit
+from vestry.cli.explain import explain
 from vestry.cli.operator import operator
 from vestry.cli.services import migrate, registrar, verifier
 from vestry.cli.tool import tool
@@ -28,3 +29,4 @@ main.add_command(audit)
 main.add_command(admin)
 main.add_command(operator)
 main.add_command(tool)
+main.add_command(explain)
