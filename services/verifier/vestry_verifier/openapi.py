@@ -9,11 +9,8 @@ from vestry_service.openapi_health import TAGS, health_paths, metrics_path
 from vestry_service.openapi_parts import Json, answer, one_of, schema_of, strict, text
 from vestry_service.openapi_signatures import (
     AGENTS_SIGNATURE,
-    DIRECTORY_URL,
-    IDENTITY,
     SCHEMAS,
     SECOND,
-    URL_OF_AGENT,
 )
 from vestry_signatures.errors import (
     DirectoryUnreachable,
@@ -23,6 +20,8 @@ from vestry_signatures.errors import (
     MissingUri,
 )
 from vestry_verifier.handlers.batch import MAX_QUESTIONS
+from vestry_verifier.openapi_agents import SCHEMAS as SIGNERS
+from vestry_verifier.openapi_agents import SIGNER, URL_OF_SIGNER
 from vestry_verifier.openapi_explain import EXPLANATION, explain_path
 from vestry_verifier.openapi_proxies import TAG as PROXIES
 from vestry_verifier.openapi_proxies import proxy_paths
@@ -77,8 +76,7 @@ _QUESTION: Final[Json] = {
 }
 _VERIFIED: Final[Json] = strict(
     {
-        **IDENTITY,
-        "well_known_url": DIRECTORY_URL,
+        **SIGNER,
         "outcome": {"const": "verified"},
         "profile": {**one_of("vestauth", "web-bot-auth"), "description": "The strictest that was met."},
         "label": {"type": "string", "description": "Of the signature that the answer is about."},
@@ -89,7 +87,7 @@ _VERIFIED: Final[Json] = strict(
         },
         "created": SECOND,
         "expires": SECOND,
-        "agent_url": text(f"{URL_OF_AGENT}$"),
+        "agent_url": text(URL_OF_SIGNER, description="Of a foreign agent its identifier: without a query."),
     }
 )
 
@@ -116,7 +114,13 @@ def public_document() -> Json:
             **health_paths(CHECKS, OPTIONAL),
         },
         tags={TAG: "Which agent signed this?", PROXIES: "May this request pass?", **TAGS},
-        schemas={**SCHEMAS, "Question": _QUESTION, "Verified": _VERIFIED, "Explanation": EXPLANATION},
+        schemas={
+            **SCHEMAS,
+            **SIGNERS,
+            "Question": _QUESTION,
+            "Verified": _VERIFIED,
+            "Explanation": EXPLANATION,
+        },
     )
 
 
@@ -127,7 +131,13 @@ def internal_document() -> Json:
         "Why a request would be refused, health, and metrics. Never for the internet.",
         {**explain_path(TAG, public=False), **health_paths(CHECKS, OPTIONAL), **metrics_path()},
         tags={TAG: "Which agent signed this, and why not?", **TAGS},
-        schemas={**SCHEMAS, "Question": _QUESTION, "Verified": _VERIFIED, "Explanation": EXPLANATION},
+        schemas={
+            **SCHEMAS,
+            **SIGNERS,
+            "Question": _QUESTION,
+            "Verified": _VERIFIED,
+            "Explanation": EXPLANATION,
+        },
     )
 
 

@@ -10,10 +10,11 @@ from vestry_service.errors import UntrustedProxy
 from vestry_service.openapi import operation, readable
 from vestry_service.openapi_errors import Refusal
 from vestry_service.openapi_parts import Json, header, one_of, path_parameter, strict, text
-from vestry_service.openapi_signatures import AGENTS_SIGNATURE, URL_OF_AGENT
+from vestry_service.openapi_signatures import AGENTS_SIGNATURE
 from vestry_service.problems import PROBLEM_JSON
 from vestry_signatures.errors import DirectoryUnreachable, InvalidUri
 from vestry_verifier.handlers.proxies import METHODS
+from vestry_verifier.openapi_agents import URL_OF_SIGNER
 
 TAG: Final = "proxies"
 _ADDRESS: Final = """
@@ -23,7 +24,7 @@ they are, line by line. `X-Vestry-Tool-Token` says for which tool the proxy asks
 _AGENT: Final[dict[str, Json]] = {
     "X-Agent-Uid": header("Who signed.", "^."),
     "X-Agent-Kid": header("The thumbprint of the key.", "^[A-Za-z0-9_-]{43}$"),
-    "X-Agent-Url": header("The agent's URL.", URL_OF_AGENT),
+    "X-Agent-Url": header("The agent's URL.", URL_OF_SIGNER),
     "X-Agent-Outcome": header("What may be concluded.", "^(verified|invalid|unverified|unsigned)$"),
     "X-Agent-Reason": header("Why nobody can be named.", "^[A-Z_]+$"),
     "X-Agent-Content-Digest": header("Whether a digest of the body is signed.", "^(none|unchecked)$"),
