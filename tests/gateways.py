@@ -30,6 +30,23 @@ CONFIGURATIONS = ROOT / "deploy/proxies/tool"
 NAME = "tool.example"
 # nginx cannot listen on both versions without TLS, and agents should not either.
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+COMMON = ("tool.example.com", "127.0.0.1:", "/etc/ssl/tool/")  # not in every file
+WITH_TOKEN = {
+    "nginx.conf": ('X-Vestry-Tool-Token "";\n    }', 'X-Vestry-Tool-Token "{token}";\n    }}'),
+    "Caddyfile": (
+        "# Where the verifier has a TOOLS_FILE: header_up X-Vestry-Tool-Token {file./etc/caddy/tool-token}",
+        "header_up X-Vestry-Tool-Token {{file.{folder}/tool-token}}",
+    ),
+    "traefik-tool.yml": (
+        '    token:\n      headers:\n        customRequestHeaders:\n          X-Vestry-Tool-Token: ""',
+        "    token:\n      headers:\n        customRequestHeaders:\n          X-Vestry-Tool-Token: {token}",
+    ),
+    "haproxy.cfg": (
+        "http-request del-header x-vestry-tool-token\n\n    # Asks",
+        'http-request set-header X-Vestry-Tool-Token "{token}"\n\n    # Asks',
+    ),
+}
+"""What a configuration has where there is no token, and with one."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +57,14 @@ class Place:
         folder: for its files; the certificate is there.
         port: where it listens.
         tool, verifier: ports that it leads to.
+        token: which it shows the verifier, if any.
     """
 
     folder: Path
     port: int
     tool: int
     verifier: int
+    token: str = ""
 
     def configuration(self, name: str, changes: Mapping[str, str] | None = None) -> str:
         """Read a configuration with the places of this test in it. Everything in `changes` must be there."""
@@ -55,8 +74,12 @@ class Place:
             "127.0.0.1:8080": f"127.0.0.1:{self.tool}",
             "127.0.0.1:4000": f"127.0.0.1:{self.verifier}",
             "/etc/ssl/tool/": f"{self.folder}/",
-        } | dict(changes or {})
-        assert [old for old in changes or {} if old not in text] == [], name
+            **(changes or {}),
+        }
+        if self.token and name in WITH_TOKEN:
+            old, new = WITH_TOKEN[name]
+            here[old] = new.format(token=self.token, folder=self.folder)
+        assert [old for old in here if old not in text and not old.startswith(COMMON)] == [], name
         # In one pass, so that a port that was put in is not taken for another.
         return re.sub("|".join(map(re.escape, here)), lambda found: here[found[0]], text)
 
@@ -120,10 +143,11 @@ GATEWAYS: dict[str, Callable[[Place], list[str]]] = {
 
 
 @contextmanager
-def gateway(name: str, folder: Path, tool: int, verifier: int) -> Iterator[int]:
+def gateway(name: str, folder: Path, tool: int, verifier: int, token: str = "") -> Iterator[int]:
     """Run a proxy in front of a tool and yield the port where it listens, by TLS."""
     make_certificate(folder)
-    place = Place(folder, free_port(), tool, verifier)
+    (folder / "tool-token").write_text(token)
+    place = Place(folder, free_port(), tool, verifier, token)
     command = GATEWAYS[name](place)
     with (folder / "log").open("wb") as log:
         environ = {"PATH": os.environ["PATH"], "HOME": str(folder)}
@@ -179,7 +203,7 @@ def _answers(port: int) -> bool:
             context.wrap_socket(plain, server_hostname=NAME) as connection,
         ):
             connection.sendall(f"GET / HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n".encode())
-            return connection.recv(12).endswith(b" 401")
+            return connection.recv(12)[-4:] in {b" 401", b" 403"}
     except OSError:
         return False
 

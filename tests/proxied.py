@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,19 +91,25 @@ def verifier(services: Services) -> Iterator[Service]:
         yield service
 
 
+@contextmanager
+def in_front(name: str, folder: Path, verifier: Service, token: str = "") -> Iterator[Proxied]:
+    """Run a proxy in front of a toy."""
+    background, stack = Background(), AsyncExitStack()
+    tool, line = ToyTool(), Line(verifier.port)
+    for what in (tool, line):
+        background.run(stack.enter_async_context(serving(what)))
+    try:
+        with gateway(name, folder, tool.port, line.port, token) as port:
+            yield Proxied(name, port, tool, line, background)
+    finally:
+        background.run(stack.aclose())
+        background.close()
+
+
 @pytest.fixture(scope="session", params=GATEWAYS)
 def proxied(
     verifier: Service, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Proxied]:
     """Each proxy, started once."""
-    background, stack = Background(), AsyncExitStack()
-    tool, line = ToyTool(), Line(verifier.port)
-    for what in (tool, line):
-        background.run(stack.enter_async_context(serving(what)))
-    folder = tmp_path_factory.mktemp(request.param)
-    try:
-        with gateway(request.param, folder, tool.port, line.port) as port:
-            yield Proxied(request.param, port, tool, line, background)
-    finally:
-        background.run(stack.aclose())
-        background.close()
+    with in_front(request.param, tmp_path_factory.mktemp(request.param), verifier) as running:
+        yield running

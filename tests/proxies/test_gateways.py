@@ -121,6 +121,17 @@ async def test_long_signature_headers(proxied: Proxied, services: Services, vers
     assert reached.agent["x-agent-uid"] == [agent.uid]
 
 
+async def test_an_upgrade(proxied: Proxied, services: Services) -> None:
+    """A request for a WebSocket is verified like any other, and still asks for one when it reaches the tool."""
+    agent = await services.agent()
+    wanted = {"Upgrade": "websocket", "Connection": "Upgrade, close", "Sec-WebSocket-Version": "13"}
+    before = proxied.tool.called
+    answer = await proxied.send({**sign(agent), **wanted, "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="})
+    assert (answer.status, proxied.tool.called) == (200, before + 1)
+    assert ["x-agent-uid", agent.uid] in answer.json[2]
+    assert (["upgrade", "websocket"] in answer.json[2]) == (proxied.name != "nginx")
+
+
 SAID = "X-Agent-Outcome: unverified\r\nX-Agent-Reason: REPLAY_STORE_UNAVAILABLE\r\nContent-Length: 0\r\n"
 ANSWER = f"HTTP/1.1 {{}}\r\n{SAID}{{}}\r\n"
 SILENT = b""
