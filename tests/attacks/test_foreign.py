@@ -1,13 +1,17 @@
 """Attacks with names: who is taken for a foreign agent, and is not."""
 
+import base64
+import json
 import time
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from redis import Redis
 
+from bare_client import send
 from foreign_hosts import Foreign, foreign_world
-from services import BASE, Agent, Services
-from vestry_signatures import generate
+from services import BASE, TOOL, Agent, Services
+from vestry_signatures import PrivateKey, generate
 
 UNTRUSTED = (401, "UNTRUSTED_SIGNATURE_AGENT")
 INVALID = (401, "INVALID_SIGNATURE_AGENT")
@@ -262,3 +266,65 @@ async def test_drafts_that_are_switched_off(
         answer = await world.verify(agent.sign_strictly(named=agent.header + parameters))
         assert answer.verdict[0] == (200 if passes else 401), answer.body
         assert world.host.targets == ([at] if passes else [])
+
+
+KINDS = {
+    "ecdsa-p256-sha256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "ecdsa-p384-sha384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "rsa-pss-sha512": lambda: rsa.generate_private_key(65537, 2048),
+}
+
+
+@pytest.mark.parametrize("alg", KINDS)
+async def test_algorithms_that_are_not_allowed(services: Services, alg: str) -> None:
+    """Keys of other kinds count where ALGORITHMS names them, and nowhere else, whether `alg` is stated or not."""
+    key = PrivateKey(KINDS[alg]())
+    async with foreign_world(services) as world:
+        agent = Foreign(key, world.agent().uid)
+        world.host.publish(agent)
+        assert (await world.verify(agent.sign_strictly(alg=alg))).verdict == (401, "UNSUPPORTED_ALG")
+        assert (await world.verify(agent.sign_strictly(alg=None))).verdict == (401, "UNKNOWN_KEY")
+    async with foreign_world(services, ALGORITHMS=f"ed25519,{alg}") as world:
+        agent = Foreign(key, world.agent().uid)
+        world.host.publish(agent)
+        for stated in (alg, None):
+            signed = agent.sign_strictly(alg=stated, nonce=None)
+            answer = await world.verify(signed)
+            assert (answer.status, answer.json["public_jwk"]) == (200, key.public.jwk)
+            assert (await world.verify(signed)).verdict == (401, "REPLAYED_NONCE")
+        assert (await world.verify(agent.sign_strictly(alg="ed25519"))).verdict == (401, "UNSUPPORTED_ALG")
+
+
+async def test_twin_of_an_ecdsa_signature(services: Services) -> None:
+    """(r, s) and (r, -s) verify alike, and are one signature: without a nonce the second one is a replay."""
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    async with foreign_world(services, ALGORITHMS="ecdsa-p256-sha256") as world:
+        agent = Foreign(PrivateKey(ec.generate_private_key(ec.SECP256R1())), world.agent().uid)
+        world.host.publish(agent)
+        signed = agent.sign_strictly(alg="ecdsa-p256-sha256", nonce=None)
+        value = base64.b64decode(signed["Signature"].removeprefix("sig1=:").removesuffix(":"))
+        twin = value[:32] + (order - int.from_bytes(value[32:], "big")).to_bytes(32, "big")
+        assert (await world.verify(signed)).status == 200
+        twin_signed = {**signed, "Signature": f"sig1=:{base64.b64encode(twin).decode()}:"}
+        assert (await world.verify(twin_signed)).verdict == (401, "REPLAYED_NONCE")
+
+
+async def test_batch_of_foreign_agents(services: Services) -> None:
+    """In a batch foreign agents are what they are alone: each once, a bad one spoiling no other."""
+    async with foreign_world(services) as world:
+        first, second, ours = (
+            world.agent(),
+            world.agent("other.example", "/jwks.json"),
+            await services.agent(),
+        )
+        world.host.publish(first)
+        world.host.publish(second, at="/jwks.json")
+        stranger = world.agent("evil.test")
+        signed = [each.sign_strictly() for each in (first, second, ours, stranger)]
+        questions = [{"method": "GET", "url": TOOL, "headers": headers} for headers in (*signed, signed[0])]
+        body = json.dumps({"requests": questions}).encode()
+        kind = {"Content-Type": "application/json"}
+        answer = await send(world.verifier.port, "POST", "/verify/batch", kind, body, "v")
+        results = answer.json["results"]
+        assert [each.get("uid") for each in results] == [first.uid, second.uid, ours.uid, None, None]
+        assert [each["error"]["reason"] for each in results[3:]] == [UNTRUSTED[1], "REPLAYED_NONCE"]

@@ -51,6 +51,13 @@ def test_named_networks() -> None:
     assert not any(map(addresses.may_be_reached, ["10.2.0.1", "fd00:2::5", "127.0.0.2", "::ffff:10.1.2.3"]))
 
 
+def test_this_machine_by_both_families() -> None:
+    """Loopback can be named, for a developer's machine."""
+    addresses = Addresses([network("127.0.0.0/8"), network("::1")])
+    assert all(map(addresses.may_be_reached, ["127.0.0.1", "::1"]))
+    assert not any(map(addresses.may_be_reached, ["::", "0.0.0.0", "::ffff:127.0.0.1", "::127.0.0.1"]))
+
+
 def test_named_networks_that_carry_others() -> None:
     """Naming a prefix of NAT64 opens the internet behind it, not the private networks behind it."""
     addresses = Addresses([network("64:ff9b::/96")])

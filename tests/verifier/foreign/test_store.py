@@ -33,7 +33,17 @@ def test_a_document_is_read_as_it_was_written() -> None:
     key = ForeignKey(generate().public.jwk, 5, 7)
     for document in (Document(), known(3.25, key), known(3.25), known(1.5, key).failed(NOW)):
         assert Document.decode(document.encode()) == document
-    for data in (None, b"", b"x", b"1 ", b"1 []", b"1 [1,2,3,[[1]],4,5]", b'x [1,2,"",null,4,5]', b"\xff {}"):
+    for data in (
+        None,
+        b"",
+        b"x",
+        b"1 ",
+        b"1 []",
+        b"1 [1,2,3,[[1]],4,5]",
+        b"1 [1,2,null,[[1,2,3]],4,5]",
+        b'x [1,2,"",null,4,5]',
+        b"\xff {}",
+    ):
         assert Document.decode(data) == Document()
 
 

@@ -89,9 +89,9 @@ def _is_public(address: Address) -> bool:
 
 def _carried(address: Address) -> Iterator[IPv4Address]:
     """Yield the IPv4 addresses that an IPv6 address stands for."""
-    if isinstance(address, IPv4Address):
-        return
     number = int(address)
+    if isinstance(address, IPv4Address) or number <= 1:  # :: and ::1 stand for themselves
+        return
     if address.sixtofour is not None:
         yield address.sixtofour
     if address.teredo is not None:

@@ -5,7 +5,7 @@ because the script that writes it compares it: of two answers the one that was a
 it comes first.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -73,7 +73,14 @@ class Document(NamedTuple):
         started, _, rest = (data or b"").partition(b" ")
         try:
             fresh_until, lifetime, etag, keys, failures, retry_at = orjson.loads(rest)
-            found = None if keys is None else tuple(ForeignKey(*key) for key in keys)
+            found = None if keys is None else tuple(map(_key, keys))
             return cls(float(started), fresh_until, lifetime, etag, found, failures, retry_at)
         except (ValueError, TypeError):
             return cls()
+
+
+def _key(entry: Any) -> ForeignKey:
+    jwk, not_before, not_after = entry
+    if not isinstance(jwk, dict) or not isinstance(jwk.get("kid"), str):
+        raise ValueError("no key")
+    return ForeignKey(jwk, int(not_before), int(not_after))

@@ -36,8 +36,7 @@ async def open_foreign_keys(
 ) -> AsyncIterator[ForeignKeys]:
     """Yield the keys of foreign agents; nothing is connected before a first one is asked for."""
     documents = RedisDocuments(settings.redis_url)
-    system = SystemLookup()
-    lookup = outside.lookup or system
+    lookup = outside.lookup or SystemLookup()
     addresses = Addresses(settings.fetch_allow_private)
     async with open_fetcher(lookup, addresses, metrics, outside.tls) as fetcher:
         directories = Directories(documents, fetcher, clock)
@@ -46,4 +45,3 @@ async def open_foreign_keys(
         finally:
             await directories.aclose()
             await documents.aclose()
-            system.close()

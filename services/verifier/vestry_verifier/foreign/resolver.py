@@ -19,7 +19,8 @@ answer keep those busy and nothing else.
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Thread
 from typing import Any, Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -29,7 +30,8 @@ from vestry_verifier.foreign.url import is_loopback_host
 
 Lookup = Callable[[str], Awaitable[list[str]]]
 """From a DNS name to its addresses, IPv4 and IPv6. Raises OSError where there are none."""
-THREADS: Final = 16
+THREADS: Final = 32
+"""Names that are looked up at once; one that hangs keeps its thread until the system gives it up."""
 
 
 class AddressRefused(OSError):
@@ -39,24 +41,40 @@ class AddressRefused(OSError):
 class SystemLookup:
     """Asks the system's resolver, as every other program here does."""
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="lookup")
+    def __init__(self, threads: int = THREADS) -> None:
+        self._free = asyncio.Semaphore(threads)
 
     async def __call__(self, name: str) -> list[str]:
         """Look a name up. Raises OSError where it has no address."""
+        await self._free.acquire()
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, _getaddrinfo, name)
-        return list(dict.fromkeys(found))
+        found: asyncio.Future[list[str]] = loop.create_future()
+        # A daemon: a look-up that hangs must not keep the service from ending, as a thread of a pool would.
+        Thread(target=self._look_up, args=(name, loop, found), name="lookup", daemon=True).start()
+        return await found
 
-    def close(self) -> None:
-        """Wait for nothing: a look-up that hangs ends when the system gives it up."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    def _look_up(self, name: str, loop: asyncio.AbstractEventLoop, found: asyncio.Future[list[str]]) -> None:
+        result: list[str] | OSError
+        try:
+            result = _getaddrinfo(name)
+        except (OSError, UnicodeError) as error:
+            result = error if isinstance(error, OSError) else OSError(str(error))
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(self._tell, found, result)
+
+    def _tell(self, found: asyncio.Future[list[str]], result: list[str] | OSError) -> None:
+        self._free.release()  # only now: whoever waited may have gone away, and its thread went on
+        if found.done():
+            return
+        if isinstance(result, OSError):
+            found.set_exception(result)
+        else:
+            found.set_result(result)
 
 
 def _getaddrinfo(name: str) -> list[str]:
-    flags = socket.AI_ADDRCONFIG
-    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM, flags=flags)
-    return [str(address[0]) for *_, address in found]
+    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 class CheckedResolver(AbstractResolver):
