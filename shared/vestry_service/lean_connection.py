@@ -2,9 +2,9 @@
 
 It stands in front of aiohttp's own handling of a connection and must not be noticed beside it:
 
-1. It takes a read only where aiohttp waits for a request, its parser stands between two of them, and the client takes
-   its answers. The parser does not tell where it stands, so the bytes are counted along (`follow`). Where they are
-   lost count of, by pipelining, chunks or a head in pieces, this connection goes on the ordinary way for good.
+1. It takes a read only where aiohttp has answered all it was given, its parser stands between two requests, and the
+   client takes its answers. The parser does not tell where it stands, so the bytes are counted along (`follow`).
+   Where they are lost count of, by pipelining, chunks or a head in pieces, this connection goes on the ordinary way.
 2. What comes before the answer is given is kept and read after it, and no more is read meanwhile.
 3. A refusal is written by aiohttp itself, from the same function as every other (`app.failure`).
 4. To whoever closes connections (keep-alive timer, the end of the service, too many of them) it is a request in hand.
@@ -33,7 +33,7 @@ LOST: Final = -1
 class LeanConnection(web.RequestHandler):
     """One connection of an application made by `app.make_app`."""
 
-    __slots__ = ("_access", "_answering", "_app", "_early", "_lean", "_missing", "_remote")
+    __slots__ = ("_access", "_answering", "_app", "_early", "_lean", "_missing", "_remote", "_unanswered")
 
     def __init__(self, server: web.Server, *, app: web.Application, **kwargs: Any) -> None:
         super().__init__(server, **kwargs)
@@ -43,6 +43,7 @@ class LeanConnection(web.RequestHandler):
         self._missing = (
             0 if self._lean is not None else LOST
         )  # bytes until the parser stands between two requests
+        self._unanswered = 0  # requests that went the ordinary way
         self._answering: asyncio.Task[None] | None = None
         self._early = b""
 
@@ -64,7 +65,7 @@ class LeanConnection(web.RequestHandler):
                 self._early += data
                 self._pause_reading_for_buffer()
             return True
-        if self._missing or self._lean is None or not self._is_waiting:
+        if self._missing or self._lean is None or self._unanswered or self._paused or self._is_ending:
             return False
         taken = self._lean.read(data)
         if taken is None:
@@ -74,16 +75,12 @@ class LeanConnection(web.RequestHandler):
         return True
 
     @property
-    def _is_waiting(self) -> bool:
-        waiter = self._waiter
-        return (
-            waiter is not None
-            and not waiter.done()
-            and not (self._messages or self._paused or self._close or self._force_close)
-        )
+    def _is_ending(self) -> bool:
+        return self._close or self._force_close or self.transport is None
 
     def follow(self, data: bytes, came: int) -> None:
         """Count along where the parser stands (1), after `came` requests were found in a read of its own."""
+        self._unanswered += came
         if self._missing == LOST or not (data or came):
             return
         message = self._messages[-1][0] if came == 1 and self._messages else None
@@ -96,6 +93,12 @@ class LeanConnection(web.RequestHandler):
 
     async def _answer(self, plain: Plain, body: bytes) -> None:
         try:
+            while (
+                self._waiter is None
+            ):  # aiohttp has yet to decide whether it goes on after the request before
+                if self._is_ending or self._task_handler is None or self._task_handler.done():
+                    return
+                await asyncio.sleep(0)
             said = await self._say(plain, body)
             if isinstance(said, bytes):
                 if self.transport is not None:
@@ -141,6 +144,15 @@ class LeanConnection(web.RequestHandler):
         match.freeze()
         request._match_info = match  # noqa: SLF001
         return request
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer; unless it is one of ours, one request fewer is unanswered."""
+        sent = await super().finish_response(request, resp, start_time)
+        if self._answering is None:
+            self._unanswered -= 1
+        return sent
 
     def _rest(self) -> None:
         """Wait again, or go where that was asked for in the meantime (4)."""

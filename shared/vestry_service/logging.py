@@ -121,19 +121,20 @@ class _Lines:
 
     def msg(self, message: bytes) -> None:
         self._waiting.append(message)
+        if self._loop is not None and self._loop.is_running():
+            return  # its turn ends soon; asking which loop runs would cost a system call each time
         try:
-            loop = asyncio.get_running_loop()
+            self._loop = asyncio.get_running_loop()
         except RuntimeError:
             self.flush()
-            return
-        if len(self._waiting) == 1 or loop is not self._loop:
-            self._loop = loop
-            loop.call_soon(self.flush)
+        else:
+            self._loop.call_soon(self.flush)
 
     debug = info = warning = error = critical = msg
 
     def flush(self) -> None:
         lines, self._waiting = self._waiting, []
+        self._loop = None
         if lines:
             with suppress(OSError, ValueError):
                 self._stream.write(b"\n".join(lines) + b"\n")

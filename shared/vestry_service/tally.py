@@ -45,14 +45,14 @@ class Tally:
             _observe_all(histogram, seconds)
 
     def _await_the_end(self) -> None:
+        if self._loop is not None and self._loop.is_running():
+            return  # it will be over soon; asking which loop runs would cost a system call each time
         try:
-            loop = asyncio.get_running_loop()
+            self._loop = asyncio.get_running_loop()
         except RuntimeError:
             self.settle()
-            return
-        if loop is not self._loop:
-            self._loop = loop
-            loop.call_soon(self.settle)
+        else:
+            self._loop.call_soon(self.settle)
 
 
 def _observe_all(histogram: Histogram, seconds: Sequence[float]) -> None:
