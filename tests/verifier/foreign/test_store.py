@@ -7,11 +7,12 @@ import pytest
 from redis import Redis
 
 from stores import ValkeyServer
+from topologies import Cluster
 from vestry_signatures import generate
 from vestry_signatures.errors import ReplayStoreUnavailable
 from vestry_verifier.foreign.document import Document
 from vestry_verifier.foreign.jwks import ForeignKey
-from vestry_verifier.foreign.store import LEASE, RedisDocuments
+from vestry_verifier.foreign.store import LEASE, RedisDocuments, _keys
 
 URL = "https://bot.example/.well-known/http-message-signatures-directory"
 NOW = 1_000_000.0
@@ -89,6 +90,20 @@ async def test_lease_of_another_is_left_alone(documents: RedisDocuments) -> None
     await documents.write(URL, "a", known(5), NOW)
     await asyncio.sleep(0.005)
     assert (await documents.claim(URL, "c")).time is None
+
+
+async def test_in_a_cluster(cluster: Cluster) -> None:
+    """Directories spread over the nodes of a Cluster, each with its lease in one slot."""
+    documents = RedisDocuments(cluster.url)
+    urls = [f"https://h{number}.example/" for number in range(60)]
+    claimed = await asyncio.gather(*(documents.claim(url, "a") for url in urls))
+    assert all(each.time for each in claimed)
+    written = (documents.write(url, "a", known(5 + number), NOW) for number, url in enumerate(urls))
+    assert [each.started for each in await asyncio.gather(*written)] == [5 + number for number in range(60)]
+    owners = {cluster.owner(_keys(url)[0]).url for url in urls}
+    assert len(owners) == 3
+    assert all(cluster.owner(_keys(url)[0]).url == cluster.owner(_keys(url)[1]).url for url in urls)
+    await documents.aclose()
 
 
 async def test_documents_end(documents: RedisDocuments, valkey: ValkeyServer) -> None:
