@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
-from time import time
+from time import monotonic, time
 from typing import NamedTuple
 
 from aiohttp import web
 
 from vestry_registrar.audit.sealer import Sealer
 from vestry_registrar.census import Census
+from vestry_registrar.directories import Directories
 from vestry_registrar.handlers import act, enrol, keys, publish, tell
 from vestry_registrar.handlers.admin_routes import admin_routes
 from vestry_registrar.hosts import Hosts
@@ -128,11 +129,12 @@ def _public_app(
         logger, metrics, trusted_proxies=settings.trusted_proxies, guard=hosts.guard, body_limit=MAX_BODY
     )
     app.on_response_prepare.append(show)
+    directories = Directories(pool, store, publisher, clock, monotonic)
     whoami = limits.proving(act.whoami_handler(proofs, agents))
     mode, most = settings.registration, settings.max_keys_per_agent
     app.add_routes(
         [
-            web.get("/", publish.front_handler(pool, VERSION, clock)),
+            web.get("/", publish.front_handler(directories, VERSION)),
             web.post(
                 "/register", limits.enrolling(enrol.register_handler(pool, proofs, publisher, metrics, mode))
             ),
@@ -151,8 +153,8 @@ def _public_app(
             web.post(
                 "/revoke", limits.proving(keys.revoke_handler(pool, proofs, limits, publisher, metrics))
             ),
-            web.get(WELL_KNOWN_PATH, publish.directory_handler(pool, clock)),
-            web.get("/agents/{uid}" + WELL_KNOWN_PATH, publish.fallback_handler(pool, clock)),
+            web.get(WELL_KNOWN_PATH, publish.directory_handler(directories)),
+            web.get("/agents/{uid}" + WELL_KNOWN_PATH, publish.fallback_handler(directories)),
             web.get(openapi.PATH, public_handler(settings.public_url)),
         ]
     )

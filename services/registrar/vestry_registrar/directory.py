@@ -6,7 +6,7 @@ for a minute and then ask whether it is still the same (strong `ETag`, RFC 9110 
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from aiohttp import hdrs, web
@@ -15,24 +15,39 @@ MEDIA_TYPE: Final = "application/http-message-signatures-directory+json"
 CACHE_CONTROL: Final = "public, max-age=60"
 
 
-def render(request: web.Request, facts: dict[str, Any], media_type: str) -> web.Response:
+class Page(NamedTuple):
+    """Public facts as they are sent: a JSON body and its entity tag, without quotes."""
+
+    body: bytes
+    tag: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What goes with it, as 200 and as 304."""
+        return {
+            hdrs.CACHE_CONTROL: CACHE_CONTROL,
+            hdrs.ETAG: f'"{self.tag}"',
+            hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
+        }
+
+
+def page(facts: dict[str, Any]) -> Page:
+    """Make a page of facts."""
+    body = orjson.dumps(facts)
+    return Page(body, hashlib.sha256(body).hexdigest()[:32])
+
+
+def render(request: web.Request, shown: Page, media_type: str) -> web.Response:
     """Answer with public facts that are cached and compared: 200, or 304 where the caller has them already.
 
     Args:
         request: may carry `If-None-Match`.
-        facts: the JSON body.
+        shown: the page.
         media_type: its media type.
     """
-    body = orjson.dumps(facts)
-    tag = hashlib.sha256(body).hexdigest()[:32]
-    headers = {
-        hdrs.CACHE_CONTROL: CACHE_CONTROL,
-        hdrs.ETAG: f'"{tag}"',
-        hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
-    }
-    if _matches(request, tag):
-        return web.Response(status=304, headers=headers)
-    return web.Response(body=body, content_type=media_type, headers=headers)
+    if _matches(request, shown.tag):
+        return web.Response(status=304, headers=shown.headers)
+    return web.Response(body=shown.body, content_type=media_type, headers=shown.headers)
 
 
 def _matches(request: web.Request, tag: str) -> bool:

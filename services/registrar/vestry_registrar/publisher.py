@@ -90,9 +90,15 @@ class Publisher:
         self._pending = pending
         self._monotonic = monotonic
         self._held_up = asyncio.Event()
+        self._behind = False
         self._outbox_trouble = Trouble("outbox", logger)
         self._memory_trouble = Trouble("memory_mark", logger)
         self._memory = Memory(pool, live_store, self.refresh, clock_skew, clock, logger)
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether all changes that it knows of are told to Redis."""
+        return not self._behind
 
     async def publish(self, uid: str) -> bool:
         """Write all live records of an agent (`agent-…`) as it is now. See (2).
@@ -105,6 +111,7 @@ class Publisher:
             if not await memory_marks.are_open(self._pool, holders):
                 return False  # (5)
         except Undecided:
+            self._behind = True
             self._held_up.set()
             return False
         # A row that cannot be deleted now is sent once more.
@@ -170,8 +177,10 @@ class Publisher:
         """
         waiting = await outbox.count(self._pool)
         self._pending.set(waiting)
+        self._behind = self._behind or waiting > 0
         while waiting > 0 and await self._send_batch():
             waiting -= BATCH
+        self._behind = False
 
     async def refresh(self, connection: Connection, holds: Callable[[str], bool]) -> None:
         """Write all live records again that a store restored from an older file could hold in an older state.

@@ -1,24 +1,20 @@
 """What anybody may read: the front page, and the keys of an agent (wire contract, section 4)."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import orjson
 from aiohttp import web
 
-from vestry_registrar.directory import MEDIA_TYPE, jwk_set, render
+from vestry_registrar.directories import Directories, Directory
+from vestry_registrar.directory import MEDIA_TYPE, jwk_set, page, render
 from vestry_registrar.hosts import PLACE, at_base
-from vestry_registrar.repository.keys import published_keys
 from vestry_service.errors import NotFound
-from vestry_service.postgres import Pool
 from vestry_signatures.agent_url import AGENT_UID
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
-Clock = Callable[[], float]
-"""Seconds since the epoch."""
 
 
-def front_handler(pool: Pool, version: str, clock: Clock) -> Handler:
+def front_handler(directories: Directories, version: str) -> Handler:
     """Return the handler of `GET /`: the service at the base, an agent with its keys at the agent's URL."""
     service = orjson.dumps({"service": "vestry", "status": "ok", "version": version})
 
@@ -26,24 +22,25 @@ def front_handler(pool: Pool, version: str, clock: Clock) -> Handler:
         uid = request[PLACE].uid
         if uid is None:
             return web.Response(body=service, content_type="application/json")
-        return render(request, {"uid": uid, **jwk_set(await _keys(pool, uid, clock))}, "application/json")
+        read = await _of(directories, uid)
+        return render(request, page({"uid": uid, **jwk_set(read.found.keys)}), "application/json")
 
     return front
 
 
-def directory_handler(pool: Pool, clock: Clock) -> Handler:
+def directory_handler(directories: Directories) -> Handler:
     """Return the handler of the directory at an agent's URL."""
 
     async def directory(request: web.Request) -> web.Response:
         uid = request[PLACE].uid
         if uid is None:
             raise NotFound("directories are at the agents' URLs: https://agent-….this-host")
-        return render(request, jwk_set(await _keys(pool, uid, clock)), MEDIA_TYPE)
+        return render(request, (await _of(directories, uid)).page, MEDIA_TYPE)
 
     return directory
 
 
-def fallback_handler(pool: Pool, clock: Clock) -> Handler:
+def fallback_handler(directories: Directories) -> Handler:
     """Return the handler of the directory under the base URL, for hosts without wildcard DNS."""
 
     async def directory(request: web.Request) -> web.Response:
@@ -51,13 +48,13 @@ def fallback_handler(pool: Pool, clock: Clock) -> Handler:
         uid = request.match_info["uid"]
         if not AGENT_UID.fullmatch(uid):
             raise NotFound
-        return render(request, jwk_set(await _keys(pool, uid, clock)), MEDIA_TYPE)
+        return render(request, (await _of(directories, uid)).page, MEDIA_TYPE)
 
     return directory
 
 
-async def _keys(pool: Pool, uid: str, clock: Clock) -> list[dict[str, Any]]:
-    keys = await published_keys(pool, uid, int(clock()))
-    if keys is None:
+async def _of(directories: Directories, uid: str) -> Directory:
+    read = await directories.of(uid)
+    if read is None:
         raise NotFound("there is no such agent")
-    return keys
+    return read

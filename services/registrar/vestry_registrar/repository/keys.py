@@ -16,7 +16,7 @@ from vestry_signatures.validity import Validity
 
 # Keys that are in use at $2 or later, of an agent that is in use itself; one row of nulls for an agent that has none.
 PUBLISHED_KEYS: Final = """
-    SELECT k.kid, k.value::text AS value, k.not_before, k.not_after
+    SELECT a.version, k.kid, k.value::text AS value, k.not_before, k.not_after
     FROM agents a LEFT JOIN public_jwks k ON k.agent_id = a.id AND a.state = 'active'
                                          AND k.state <> 'revoked' AND coalesce(k.not_after > $2, true)
     WHERE a.uid = $1
@@ -60,10 +60,25 @@ class ListedKey:
     proof: dict[str, Any] | None
 
 
-async def published_keys(executor: Executor, uid: str, now: int) -> list[dict[str, Any]] | None:
-    """Return the JWKs that an agent's directory shows, or None if there is no such agent.
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What an agent's directory shows.
 
-    Each has its `kid`, and `nbf` and `exp` where it has them; the active ones come first. An agent that is not in
+    Attributes:
+        version: the agent's, raised by every change of its keys or state.
+        keys: JWKs.
+        until: Unix seconds: then time alone changes what is shown; None if it does not.
+    """
+
+    version: int
+    keys: list[dict[str, Any]]
+    until: int | None
+
+
+async def published(executor: Executor, uid: str, now: int) -> Published | None:
+    """Return what an agent's directory shows, or None if there is no such agent.
+
+    Each key has its `kid`, and `nbf` and `exp` where it has them; the active ones come first. An agent that is not in
     use, suspended for example, shows none.
 
     Args:
@@ -78,7 +93,15 @@ async def published_keys(executor: Executor, uid: str, now: int) -> list[dict[st
         rows = await sql.fetch(PUBLISHED_KEYS, bare(uid), now)
     if not rows:
         return None
-    return [jwk(row["value"], row["kid"]) | validity(row).members() for row in rows if row["kid"] is not None]
+    keys = [jwk(row["value"], row["kid"]) | validity(row).members() for row in rows if row["kid"] is not None]
+    bounds = [bound for row in rows for bound in validity(row) if bound is not None and bound > now]
+    return Published(rows[0]["version"], keys, min(bounds, default=None))
+
+
+async def published_keys(executor: Executor, uid: str, now: int) -> list[dict[str, Any]] | None:
+    """Return the JWKs alone. As `published`."""
+    found = await published(executor, uid, now)
+    return None if found is None else found.keys
 
 
 async def all_keys(executor: Executor, uid: str, now: int) -> list[ListedKey]:
