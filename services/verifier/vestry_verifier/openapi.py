@@ -1,5 +1,6 @@
 """The OpenAPI documents of the verifier's two ports."""
 
+from http import HTTPStatus
 from typing import Final
 
 from vestry_service.errors import BodyTooLarge
@@ -25,6 +26,15 @@ from vestry_verifier.openapi_agents import SIGNER, URL_OF_SIGNER
 from vestry_verifier.openapi_explain import EXPLANATION, explain_path
 from vestry_verifier.openapi_proxies import TAG as PROXIES
 from vestry_verifier.openapi_proxies import proxy_paths
+from vestry_verifier.openapi_tools import (
+    BY_THE_RULES,
+    COUNTED,
+    MODE,
+    NOT_A_TOOL,
+    SCHEMES,
+    SECURITY,
+    would_refuse,
+)
 
 CHECKS: Final = ("redis", "registrar")
 OPTIONAL: Final = ("tools_file",)
@@ -87,8 +97,10 @@ _VERIFIED: Final[Json] = strict(
         },
         "created": SECOND,
         "expires": SECOND,
+        "mode": MODE,
         "agent_url": text(URL_OF_SIGNER, description="Of a foreign agent its identifier: without a query."),
-    }
+    },
+    optional=["mode"],
 )
 
 
@@ -98,7 +110,12 @@ _REFUSED: Final[tuple[Refusal, ...]] = (
     MissingUri,
     InvalidUri,
     DirectoryUnreachable,
+    *BY_THE_RULES,
 )
+_WOULD_REFUSE: Final[Json] = would_refuse(
+    [error for error in _REFUSED if error.status != HTTPStatus.BAD_REQUEST]
+)
+_TOLD: Final = [schema_of("Verified"), schema_of("WouldRefuse")]
 
 
 def public_document() -> Json:
@@ -119,8 +136,10 @@ def public_document() -> Json:
             **SIGNERS,
             "Question": _QUESTION,
             "Verified": _VERIFIED,
+            "WouldRefuse": _WOULD_REFUSE,
             "Explanation": EXPLANATION,
         },
+        security_schemes=SCHEMES,
     )
 
 
@@ -147,16 +166,25 @@ def _verify() -> Json:
         "which agent signed this request",
         tag=TAG,
         description=_VERIFY.strip(),
-        answers={200: answer("This agent signed it, now, for the first time.", schema_of("Verified"))},
-        refused=[*_REFUSED, BodyTooLarge],
+        answers={200: _passed()},
+        refused=[*_REFUSED, *NOT_A_TOOL, BodyTooLarge],
         body=schema_of("Question"),
+        security=SECURITY,
+        headers=COUNTED,
     )
+
+
+def _passed() -> Json:
+    words = (
+        "This agent signed it, now, for the first time; or, to a tool that observes, what would be refused."
+    )
+    return answer(words, {"oneOf": _TOLD})
 
 
 def _batch() -> Json:
     results = {
         "type": "array",
-        "items": {"oneOf": [schema_of("Verified"), error_of([*_REFUSED, MalformedRequest])]},
+        "items": {"oneOf": [*_TOLD, error_of([*_REFUSED, MalformedRequest])]},
     }
     return operation(
         "verifyBatch",
@@ -164,7 +192,8 @@ def _batch() -> Json:
         tag=TAG,
         description=_BATCH.strip(),
         answers={200: answer("One result a question, in their order.", strict({"results": results}))},
-        refused=[BodyTooLarge],
+        refused=[*NOT_A_TOOL, BodyTooLarge],
+        security=SECURITY,
         body={
             "type": "object",
             "properties": {

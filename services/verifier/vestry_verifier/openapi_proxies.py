@@ -15,6 +15,7 @@ from vestry_service.problems import PROBLEM_JSON
 from vestry_signatures.errors import DirectoryUnreachable, InvalidUri
 from vestry_verifier.handlers.proxies import METHODS
 from vestry_verifier.openapi_agents import URL_OF_SIGNER
+from vestry_verifier.openapi_tools import BY_THE_RULES, COUNTED
 
 TAG: Final = "proxies"
 _ADDRESS: Final = """
@@ -62,12 +63,18 @@ def _auth_request() -> Json:
             _said("X-Original-Method", "As the client sent it."),
             _said("X-Original-URL", "Scheme, host, path and query, byte by byte."),
         ],
-        headers=_AGENT,
+        headers=_AGENT | COUNTED,
     )
 
 
 def _forward_auth() -> Json:
-    refused: list[Refusal] = [*AGENTS_SIGNATURE, InvalidUri, DirectoryUnreachable, UntrustedProxy]
+    refused: list[Refusal] = [
+        *AGENTS_SIGNATURE,
+        InvalidUri,
+        DirectoryUnreachable,
+        UntrustedProxy,
+        *BY_THE_RULES,
+    ]
     return operation(
         "forwardAuth",
         "may it pass: in the words of Traefik, Caddy and HAProxy",
@@ -81,7 +88,7 @@ def _forward_auth() -> Json:
             _said("X-Forwarded-Host", "The host, with its port where there is one."),
             _said("X-Forwarded-Uri", "Path and query, byte by byte."),
         ],
-        headers=_AGENT,
+        headers=_AGENT | COUNTED,
     )
 
 
@@ -99,7 +106,7 @@ def _ext_authz(method: str) -> Json:
             ),
             path_parameter("original", "Path and query of the client, byte by byte.", {"type": "string"}),
         ],
-        headers=_AGENT,
+        headers=_AGENT | COUNTED,
     )
 
 
