@@ -32,6 +32,7 @@ _RANDOM = (
     (re.compile(r"[A-Za-z0-9_-]{86}|[A-Za-z0-9+/]{86}=="), "BYTES"),
     (re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"), "KEY"),
     (re.compile(r"\b1[0-9]{9}\b"), "TIME"),
+    (re.compile(r"created [0-9]+ s ago, expires in [0-9]+ s"), "created AGO"),
     (re.compile(r'("duration_ms": ?)[0-9.]+'), r"\1MS"),
 )
 

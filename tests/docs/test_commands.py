@@ -16,6 +16,7 @@ from live_stack import LiveStack
 STORIES = [
     "README.md",
     "docs/agents.md",
+    "docs/explain.md",
     "docs/operators/agents.md",
     "docs/operators/audit.md",
     "docs/operators/limits.md",

@@ -147,7 +147,7 @@ def _profile(
 
 def _required(scene: Scene) -> str:
     required = (*scene.tool.required, *scene.tool.required_with_body)
-    return f"{scene.tool.name} wants {listed(part.label for part in required) or 'no more than the profile'}"
+    return f"the tool {scene.tool.name} wants {listed(part.label for part in required) or 'no more than the profile'}"
 
 
 def _nonce(signature: Signature, policy: Policy) -> str:

@@ -36,7 +36,7 @@ def key_checks(checks: Checks, account: Account, scene: Scene) -> None:
         _proof(checks, claim, account.sought.result, account.proof, scene)
     if isinstance(account.proof, Proof):
         refused = raised(lambda: scene.tool.require_admitted(signer))
-        checks.settle("admission", f"{signer.uid} calls {scene.tool.name}", refused)
+        checks.settle("admission", f"{signer.uid} calls the tool {scene.tool.name}", refused)
 
 
 def _signer(signer: Signer) -> str:

@@ -46,8 +46,8 @@ def _question(request: Request) -> str:
 def _authorities(scene: Scene) -> str:
     own = scene.tool.authorities
     if own is None:
-        return f"{scene.tool.name} may ask about any"
-    return f"{scene.tool.name} may ask about {listed(sorted(f'{scheme}://{host}' for scheme, host in own))}"
+        return f"the tool {scene.tool.name} may ask about any authority"
+    return f"the tool {scene.tool.name} may ask about {listed(sorted(f'{scheme}://{host}' for scheme, host in own))}"
 
 
 def _parse_error(request: Request) -> VestryError | None:
