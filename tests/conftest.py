@@ -88,6 +88,13 @@ def cluster_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
 
 
 @pytest.fixture
+def own_pair(tmp_path: Path) -> Iterator[Watched]:
+    """A primary and its replica for one test alone, and nobody who watches them."""
+    with topologies.watched(tmp_path / "pair", replicas=1, sentinels=0) as pair:
+        yield pair
+
+
+@pytest.fixture
 def cluster(cluster_session: Cluster) -> Cluster:
     """The shared Cluster, empty. It may be paused for a moment, and resumed."""
     cluster_session.resume()

@@ -29,19 +29,27 @@ class Redis:
         if (one := links.get("")) is not None:
             await one.ask(("PING",))
 
-    async def policies(self) -> dict[str, str]:
-        """Return the `maxmemory-policy` of every primary. Raises ReplayStoreUnavailable: one does not answer."""
-        policies = {}
-        for node, link in (await self._links()).items():
-            [reply] = await link.ask(("INFO", "memory"))
-            policies[f"node {node}" if node else "the server"] = parse_info(reply).get("maxmemory_policy", "")
-        return policies
+    async def policies(self) -> dict[str, str | ReplayStoreUnavailable]:
+        """Return the `maxmemory-policy` of every primary by what it is called, or why it does not tell."""
+        try:
+            links = await self._links()
+        except ReplayStoreUnavailable as error:
+            return {"redis": error}
+        return {f"node {node}" if node else "the server": await _policy(link) for node, link in links.items()}
 
     async def _links(self) -> dict[str, Link]:
         try:
             return await self._primaries.links()
         except OSError as error:
             raise ReplayStoreUnavailable from error
+
+
+async def _policy(link: Link) -> str | ReplayStoreUnavailable:
+    try:
+        [reply] = await link.ask(("INFO", "memory"))
+    except ReplayStoreUnavailable as error:
+        return error
+    return parse_info(reply).get("maxmemory_policy", "unknown")
 
 
 @asynccontextmanager
@@ -62,15 +70,14 @@ async def require_noeviction(redis: Redis, logger: Logger) -> None:
     Raises:
         StartError: its `maxmemory-policy` is another than `noeviction`.
     """
-    try:
-        policies = await redis.policies()
-    except ReplayStoreUnavailable as error:
-        cause = error.__cause__
-        told = str(cause) if isinstance(cause, Refused) else type(cause).__name__
-        logger.warning("redis is away, or refuses us: its maxmemory-policy is not known", cause=told)
-        return
-    for server, policy in policies.items():
-        if policy != "noeviction":
+    for server, policy in (await redis.policies()).items():
+        if isinstance(policy, ReplayStoreUnavailable):
+            cause = policy.__cause__
+            told = str(cause) if isinstance(cause, Refused) else type(cause).__name__
+            logger.warning(
+                "redis is away, or refuses us: its maxmemory-policy is not known", server=server, cause=told
+            )
+        elif policy != "noeviction":
             raise StartError(
                 f"REDIS_URL: the maxmemory-policy of {server} is {policy}, so it may forget nonces and let "
                 "signatures be replayed; set maxmemory-policy noeviction"

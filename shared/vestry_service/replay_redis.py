@@ -145,9 +145,13 @@ class RedisReplayStore:
 
     def _judge_all(self, claims: Sequence[Claim], part: Part) -> list[Answer]:
         values = iter(part.values)
-        return [
+        answers = [
             judge(claim, spent is not None, line, mark, server, self._clock_skew, wait)
             for claim, server, spent, line, mark, wait in zip(
                 claims, part.servers, values, values, values, values, strict=False
             )
         ]
+        for answer, server in zip(answers, part.servers, strict=True):
+            if not answer.remembered:
+                self._batcher.doubt(server)
+        return answers

@@ -158,6 +158,10 @@ class Batcher:
         self._waiting.appendleft(batch)
         self._send()
 
+    def doubt(self, name: str) -> None:
+        """Ask the server anew who it is, if this is what we call it."""
+        self.link.doubt(name)
+
     async def aclose(self) -> None:
         """Take nothing more, let what is under way arrive or time out, then hang up."""
         self._closed = True

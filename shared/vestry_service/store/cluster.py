@@ -59,6 +59,11 @@ class ClusterBatcher:
             self._errand(self._gather(future, keys, pieces))
         return future
 
+    def doubt(self, name: str) -> None:
+        """Ask the node anew who it is that we call so."""
+        for batcher in self._batchers.values():
+            batcher.doubt(name)
+
     async def aclose(self) -> None:
         """Take nothing more, let what is under way arrive or time out, then hang up."""
         self._closed = True

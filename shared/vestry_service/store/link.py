@@ -19,6 +19,9 @@ from vestry_service.store.url import Address, StoreUrl
 from vestry_service.store.wire import Wire, Word
 from vestry_signatures.errors import ReplayStoreUnavailable
 
+DOUBT = 1.0
+"""Seconds for which a server's name is believed, where the marks that it holds name another."""
+
 
 class Finder(Protocol):
     """Knows which server counts."""
@@ -121,6 +124,12 @@ class Link:
         if self._wire is wire:
             self._wire = None
         wire.retire()
+
+    def doubt(self, name: str) -> None:
+        """Hear that the server may not have this name any more: ask it anew, once in a second at most."""
+        wire = self._wire
+        if wire is not None and wire.name == name and asyncio.get_running_loop().time() - wire.made > DOUBT:
+            self.refuse(wire)
 
     async def hang_up(self) -> None:
         """Close the connection, without a word and without waiting."""

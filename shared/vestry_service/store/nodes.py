@@ -35,7 +35,7 @@ class ClusterWatch(Watch):
             views += await collect([partial(self._view_of, each) for each in todo], PATIENCE, causes)
             found = self._merge(views)
             if found.is_majority(view.myself for view in views):
-                self.slots = found
+                self._know(found)
                 return
             todo = {*found.addresses.values(), *self.url.addresses} - asked
             if not todo:
@@ -44,9 +44,14 @@ class ClusterWatch(Watch):
             f"no majority of the Cluster's primaries answers: {'; '.join(causes) or 'none is known'}"
         )
 
+    def _know(self, found: SlotMap) -> None:
+        # The views may differ from one time to the next while somebody is away: that is no news.
+        if found.claims != self.slots.claims:
+            self.generation += 1
+        self.slots = found
+
     def _merge(self, views: list[View]) -> SlotMap:
-        claims = frozenset(claim for view in views for claim in view.claims)
-        return self.slots if self.slots.source == claims else SlotMap(views)
+        return self.slots if self.slots.source == frozenset(views) else SlotMap(views)
 
     async def _view_of(self, address: Address) -> View:
         reply = await self.ask(address, "CLUSTER", "NODES")
@@ -69,11 +74,13 @@ class NodeFinder:
         address = self._watch.slots.addresses.get(self._node)
         if address is None:
             raise Refused("this node holds no slot any more")
-        return await dial_primary(address, self._watch.url)
+        generation = self._watch.generation
+        wire = await dial_primary(address, self._watch.url)
+        wire.generation = generation
+        return wire
 
     def trusts(self, wire: Wire) -> bool:
-        watch = self._watch
-        return watch.is_fresh and watch.slots.addresses.get(self._node) == wire.address
+        return self._watch.is_fresh and wire.generation == self._watch.generation
 
     async def aclose(self) -> None:
         """Do nothing: the watch is closed by whoever opened it."""

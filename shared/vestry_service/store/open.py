@@ -21,6 +21,10 @@ class Carrier(Protocol):
         """Put keys and arguments into the batch of this turn; the future raises ReplayStoreUnavailable."""
         ...
 
+    def doubt(self, name: str) -> None:
+        """Hear that a server's marks name another: it may have got a new name since it was asked."""
+        ...
+
     async def aclose(self) -> None:
         """Take nothing more, let what is under way arrive or time out, then hang up."""
         ...

@@ -168,8 +168,8 @@ class Trip:
         self._timer.cancel()
 
 
-ON_THE_WAY = 0.02
-"""Seconds of a trip that are left for the way, where the server waits for its replicas."""
+ON_THE_WAY = 0.12
+"""Seconds of a trip that are left for the way where the server waits for its replicas: it may look late, by 0.1 s."""
 
 ASKING = pack("ASKING")
 

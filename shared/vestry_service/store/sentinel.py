@@ -25,14 +25,20 @@ class Sentinels(Watch):
         await self.refresh()
         if self._primary is None:
             raise Refused(f"the Sentinels know no primary named {self.url.master}")
-        return await dial_primary(self._primary, self.url)
+        generation = self.generation
+        wire = await dial_primary(self._primary, self.url)
+        wire.generation = generation
+        return wire
 
     def trusts(self, wire: Wire) -> bool:
-        return self.is_fresh and wire.address == self._primary
+        return self.is_fresh and wire.generation == self.generation
 
     async def hear(self) -> None:
         questions = [partial(self._named_by, sentinel) for sentinel in self.url.addresses]
-        self._primary = await agreed(questions, "the primary")
+        primary = await agreed(questions, "the primary")
+        if primary != self._primary:
+            self._primary = primary
+            self.generation += 1
 
     async def _named_by(self, sentinel: Address) -> Address:
         named = await self.ask(sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.url.master)

@@ -62,8 +62,8 @@ class SlotMap:
     """Who holds each slot, by the views of several nodes."""
 
     def __init__(self, views: Sequence[View]) -> None:
-        claims = {claim for view in views for claim in view.claims}
-        self.source = frozenset(claims)
+        self.source = frozenset(views)
+        claims = self.claims = _latest(views)
         self._owners: list[str | None] = [None] * SLOTS
         self.addresses: dict[str, Address] = {}
         for claim in sorted(claims, key=lambda claim: claim.epoch):
@@ -84,6 +84,17 @@ class SlotMap:
     def is_majority(self, nodes: Iterable[str]) -> bool:
         """Whether these are more than half of the primaries."""
         return 2 * len(self.addresses.keys() & set(nodes)) > len(self.addresses)
+
+
+def _latest(views: Sequence[View]) -> frozenset[Claim]:
+    """Return one claim a node: that of the greatest epoch, and of those what the node says of itself."""
+    latest: dict[str, tuple[int, bool, Claim]] = {}
+    for view in views:
+        for claim in view.claims:
+            found = (claim.epoch, view.myself == claim.node, claim)
+            if claim.node not in latest or found[:2] > latest[claim.node][:2]:
+                latest[claim.node] = found
+    return frozenset(claim for _, _, claim in latest.values())
 
 
 def _range(text: str) -> tuple[int, int]:

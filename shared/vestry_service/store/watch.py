@@ -34,7 +34,12 @@ T = TypeVar("T")
 
 
 class Watch:
-    """Asks a few servers, over lasting connections, and knows when a majority was heard last."""
+    """Asks a few servers, over lasting connections, and knows when a majority was heard last.
+
+    Attributes:
+        generation: one more whenever they say something new. A connection that was made before the news is made
+            anew, and asks who is there: a server may have lost its part, and have it again, with another's data.
+    """
 
     def __init__(self, url: StoreUrl, login: Login) -> None:
         """Take the URL, and how to log in to those who are asked."""
@@ -42,6 +47,7 @@ class Watch:
         self._login = login
         self._wires: dict[Address, Wire] = {}
         self._heard = -TRUST
+        self.generation = 0
         self._round: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
 

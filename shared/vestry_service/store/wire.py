@@ -37,11 +37,20 @@ def pack(*words: Word) -> bytes:
 
 
 class Wire(asyncio.Protocol):
-    """One connection. Attributes: `address`, and `name` of the server once it is known (`greeting`)."""
+    """One connection.
+
+    Attributes:
+        address: of the server.
+        name: of the server, once it is known (`greeting`).
+        generation: what a `Finder` knew when it was made, so that it can tell whether it has heard news since.
+        made: when, by the event loop's time.
+    """
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.name = ""
+        self.generation = 0
+        self.made = asyncio.get_running_loop().time()
         self._reader = hiredis.Reader(notEnoughData=_NOTHING)
         self._waiting: deque[tuple[Asker, int]] = deque()
         self._replies: list[Any] = []
