@@ -163,6 +163,17 @@ async def test_stale_if_error(fleet: Fleet) -> None:
     assert await fleet.finds() == "yes"
 
 
+async def test_host_that_wants_nothing_stale(fleet: Fleet) -> None:
+    """Where its host asked for it, a directory does not outlive its time."""
+    fleet.fetcher.brings = Fetched([entry(OLD)], None, 600, stale_for=30)
+    assert await fleet.finds() == "yes"
+    fleet.fetcher.brings = None
+    fleet.now += 625
+    assert await fleet.finds() == "yes"
+    fleet.now += 6
+    assert await fleet.finds() == "DIRECTORY_UNREACHABLE"
+
+
 async def test_removed_key_during_stale_if_error(fleet: Fleet) -> None:
     """A key that the host has removed does not come back when the host goes away after that, at no verifier."""
     assert [await fleet.finds(at=at) for at in (0, 1)] == ["yes"] * 2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vestry_verifier.foreign.freshness import LEAST, MOST, UNSAID, lifetime, pause
+from vestry_verifier.foreign.freshness import LEAST, MOST, UNSAID, lifetime, pause, stale_for
 
 DATE = {"Date": "Tue, 24 Nov 2026 12:00:00 GMT"}
 
@@ -46,3 +46,22 @@ def test_lifetime(headers: dict[str, str], seconds: float) -> None:
 def test_pause() -> None:
     """Failures are remembered for 5 seconds at first, and for a minute when they go on."""
     assert [pause(failures) for failures in (1, 2, 3, 4, 5, 6, 1000)] == [5, 10, 20, 40, 60, 60, 60]
+
+
+@pytest.mark.parametrize(
+    ("directives", "seconds"),
+    [
+        ("", 3600),
+        ("max-age=60", 3600),
+        ("max-age=60, stale-if-error=600", 600),
+        ("stale-if-error=86400", 3600),
+        ("stale-if-error=0", 0),
+        ("stale-if-error=soon", 0),
+        ("stale-if-error=60, stale-if-error=600", 0),
+        ("max-age=60, must-revalidate", 0),
+        ("proxy-revalidate, stale-if-error=600", 0),
+    ],
+)
+def test_stale_for(directives: str, seconds: float) -> None:
+    """An hour at most while a host cannot be reached; less, or nothing, where it asked for that."""
+    assert stale_for({"Cache-Control": directives}) == seconds

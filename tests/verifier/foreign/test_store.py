@@ -19,7 +19,7 @@ NOW = 1_000_000.0
 
 
 def known(started: float, *keys: ForeignKey) -> Document:
-    return Document(started, NOW + 60, 60, '"e"', keys)
+    return Document(started, NOW + 60, 60, 3600, '"e"', keys)
 
 
 @pytest.fixture
@@ -40,9 +40,9 @@ def test_a_document_is_read_as_it_was_written() -> None:
         b"x",
         b"1 ",
         b"1 []",
-        b"1 [1,2,3,[[1]],4,5]",
-        b"1 [1,2,null,[[1,2,3]],4,5]",
-        b'x [1,2,"",null,4,5]',
+        b"1 [1,2,3,3,[[1]],4,5]",
+        b"1 [1,2,3,null,[[1,2,3]],4,5]",
+        b'x [1,2,3,"",null,4,5]',
         b"\xff {}",
     ):
         assert Document.decode(data) == Document()

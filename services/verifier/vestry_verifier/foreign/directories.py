@@ -83,17 +83,11 @@ class Directories:
         if document.is_fresh(now):
             return await self._fresh(directory, kid, document, now)
         if now >= document.retry_at:
-            self._require_curiosity(directory, document)
             document = await self._refresh(directory, document)  # (4)
         now = self._clock()
         if document.is_fresh(now) or document.serves_stale(now):  # (5)
             return document
         raise DirectoryUnreachable
-
-    def _require_curiosity(self, directory: Directory, document: Document) -> None:
-        is_new = document.keys is None and not directory.is_hosts_own
-        if is_new and not self._curiosity.allows(directory.authority, self._clock()):  # (6)
-            raise DirectoryUnreachable
 
     async def aclose(self) -> None:
         """Stop what is under way."""
@@ -139,6 +133,7 @@ class Directories:
         self._work.start(directory.url, lambda: self._refreshed(directory, known))
 
     async def _refreshed(self, directory: Directory, known: Document) -> Document:
+        self._require_curiosity(directory, known)
         url, token = directory.url, secrets.token_urlsafe(16)
         end = asyncio.get_running_loop().time() + LEASE
         claimed = await self._documents.claim(url, token)
@@ -154,6 +149,11 @@ class Directories:
             document = await self._documents.write(url, token, document, self._clock())
         return self._remember(url, document)
 
+    def _require_curiosity(self, directory: Directory, document: Document) -> None:
+        is_new = document.keys is None and not directory.is_hosts_own
+        if is_new and not self._curiosity.allows(directory.authority, self._clock()):  # (6)
+            raise DirectoryUnreachable
+
     async def _fetched(self, directory: Directory, known: Document, started: float) -> Document:
         now = self._clock()
         try:
@@ -161,4 +161,5 @@ class Directories:
         except FetchFailed:
             return known.failed(self._clock())
         keys = known.keys if fetched.keys is None else tuple(fetched.keys)
-        return Document(started, now + fetched.lifetime, fetched.lifetime, fetched.etag, keys)
+        fresh_until = now + fetched.lifetime
+        return Document(started, fresh_until, fetched.lifetime, fetched.stale_for, fetched.etag, keys)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from vestry_verifier.foreign.freshness import LONGEST_PAUSE, STALE_IF_ERROR, pause
+from vestry_verifier.foreign.freshness import LONGEST_PAUSE, pause
 from vestry_verifier.foreign.jwks import ForeignKey
 
 
@@ -20,6 +20,7 @@ class Document(NamedTuple):
         started: when the fetch began by which it is known, by the store's clock; 0 where it never was.
         fresh_until: until when it is believed without a question.
         lifetime: seconds for which it was fresh when it came.
+        stale_for: seconds for which it may serve after that while its host cannot be reached.
         etag: of its state, or None.
         keys: None where it is not known.
         failures: how many fetches have failed since.
@@ -29,6 +30,7 @@ class Document(NamedTuple):
     started: float = 0.0
     fresh_until: float = 0.0
     lifetime: float = 0.0
+    stale_for: float = 0.0
     etag: str | None = None
     keys: tuple[ForeignKey, ...] | None = None
     failures: int = 0
@@ -45,7 +47,7 @@ class Document(NamedTuple):
 
     def serves_stale(self, now: float) -> bool:
         """Tell whether it may serve while its host cannot be reached (RFC 5861 section 4)."""
-        return self.keys is not None and self.failures > 0 and now < self.fresh_until + STALE_IF_ERROR
+        return self.keys is not None and self.failures > 0 and now < self.fresh_until + self.stale_for
 
     def is_news(self, known: "Document") -> bool:
         """Tell whether somebody has fetched, or tried to, since `known` was."""
@@ -58,13 +60,21 @@ class Document(NamedTuple):
 
     def life(self, now: float) -> float:
         """Return for how many seconds it is worth keeping: while it may serve, or while failures are counted."""
-        end = self.fresh_until + STALE_IF_ERROR if self.keys is not None else self.retry_at + LONGEST_PAUSE
+        end = self.fresh_until + self.stale_for if self.keys is not None else self.retry_at + LONGEST_PAUSE
         return max(end - now, 1.0)
 
     def encode(self) -> bytes:
         """Return the bytes that Redis keeps."""
         keys = None if self.keys is None else [list(key) for key in self.keys]
-        rest = [self.fresh_until, self.lifetime, self.etag, keys, self.failures, self.retry_at]
+        rest = [
+            self.fresh_until,
+            self.lifetime,
+            self.stale_for,
+            self.etag,
+            keys,
+            self.failures,
+            self.retry_at,
+        ]
         return b"%.6f %b" % (self.started, orjson.dumps(rest))
 
     @classmethod
@@ -72,9 +82,9 @@ class Document(NamedTuple):
         """Read what Redis keeps; what is not there or cannot be read is a directory that is not known."""
         started, _, rest = (data or b"").partition(b" ")
         try:
-            fresh_until, lifetime, etag, keys, failures, retry_at = orjson.loads(rest)
+            fresh_until, lifetime, stale_for, etag, keys, failures, retry_at = orjson.loads(rest)
             found = None if keys is None else tuple(map(_key, keys))
-            return cls(float(started), fresh_until, lifetime, etag, found, failures, retry_at)
+            return cls(float(started), fresh_until, lifetime, stale_for, etag, found, failures, retry_at)
         except (ValueError, TypeError):
             return cls()
 

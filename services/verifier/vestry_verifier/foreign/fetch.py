@@ -36,7 +36,7 @@ from yarl import URL
 
 from vestry_service.metrics import Metrics
 from vestry_verifier.foreign.addresses import Addresses
-from vestry_verifier.foreign.freshness import lifetime
+from vestry_verifier.foreign.freshness import STALE_IF_ERROR, lifetime, stale_for
 from vestry_verifier.foreign.identifier import Directory
 from vestry_verifier.foreign.jwks import (
     JWK_SET_TYPES,
@@ -62,11 +62,13 @@ class Fetched(NamedTuple):
         keys: of the directory; None where it is the one that is known already (304).
         etag: of this state of it, or None.
         lifetime: seconds for which it is fresh.
+        stale_for: seconds for which it may serve after that while its host cannot be reached.
     """
 
     keys: list[ForeignKey] | None
     etag: str | None
     lifetime: float
+    stale_for: float = STALE_IF_ERROR
 
 
 class FetchFailed(Exception):
@@ -128,12 +130,12 @@ class Fetcher:
             said = _joined(response.headers)
             mark = _read_etag(said.get("ETag"))
             if response.status == 304 and etag is not None:
-                return Fetched(None, mark or etag, lifetime(said))
+                return Fetched(None, mark or etag, lifetime(said), stale_for(said))
             if response.status != 200:
                 raise FetchFailed("status")  # (4)
             require_media_type(said.get("Content-Type", ""), directory.well_known)
             body = await _body(response)
-        return Fetched(read_jwks(body, directory.well_known), mark, lifetime(said))
+        return Fetched(read_jwks(body, directory.well_known), mark, lifetime(said), stale_for(said))
 
 
 def _joined(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:

@@ -6,8 +6,9 @@
 2. The time that it has already spent in other caches, `Age`, is taken off (section 4.2.3).
 3. What is left is held between 30 seconds and 24 hours. Even an answer that wants not to be kept at all is kept
    for 30 seconds, or each request of an agent would be one to its host.
-4. After that it is stale. A stale directory serves for up to an hour while its host cannot be reached (RFC 5861
-   section 4), for what is known and not for what was removed: an answer that lacks a key has replaced it by then.
+4. After that it is stale. A stale directory serves for up to an hour while its host cannot be reached, for what is
+   known and not for what was removed: an answer that lacks a key has replaced it by then. Its host may ask for less
+   (`stale-if-error`, RFC 5861 section 4), or for none of it (`must-revalidate`, `proxy-revalidate`).
 
 A failure is remembered too, for 5 seconds at first and up to 60 when it goes on.
 """
@@ -26,6 +27,7 @@ LONGEST_PAUSE: Final = 60.0
 _DIRECTIVE: Final = re.compile(r'([!#$%&\'*+.^_`|~0-9A-Za-z-]+)(?:=("[^"]*"|[^,"\s]*))?', re.ASCII)
 _SECONDS: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
 _NOT_KEPT: Final = frozenset({"no-store", "no-cache", "private"})
+_REVALIDATED: Final = frozenset({"must-revalidate", "proxy-revalidate"})
 
 
 def lifetime(headers: Mapping[str, str]) -> float:
@@ -36,6 +38,16 @@ def lifetime(headers: Mapping[str, str]) -> float:
     """
     left = _stated(headers) - _age(headers)  # (1), (2)
     return min(max(left, LEAST), MOST)  # (3)
+
+
+def stale_for(headers: Mapping[str, str]) -> float:
+    """Return for how many seconds a stale answer may serve while its host cannot be reached (4)."""
+    directives = _directives(headers.get("Cache-Control", ""))
+    if not _REVALIDATED.isdisjoint(directives):
+        return 0
+    if "stale-if-error" in directives:
+        return min(_seconds(directives["stale-if-error"]), STALE_IF_ERROR)
+    return STALE_IF_ERROR
 
 
 def pause(failures: int) -> float:
