@@ -176,7 +176,12 @@ class _Completing:
 def _timestamp(now: float) -> str:
     """Return ISO 8601 in UTC with milliseconds."""
     second = int(now)
-    return f"{_second(second)}.{int((now - second) * 1000):03d}Z"
+    return _millisecond(second, int((now - second) * 1000))
+
+
+@lru_cache(maxsize=1)  # under load many lines are written in one
+def _millisecond(second: int, millisecond: int) -> str:
+    return f"{_second(second)}.{millisecond:03d}Z"
 
 
 @lru_cache(maxsize=1)

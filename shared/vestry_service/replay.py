@@ -172,6 +172,7 @@ def judge(
     return Answer(fresh, read_record(claim.kid, line), remembered, wait)
 
 
+@lru_cache(maxsize=1024)  # a key that is busy has the same record from one change of its agent to the next
 def read_record(kid: str, line: bytes | None) -> LiveRecord | None:
     """Read a live record; one that cannot be read counts as missing, so that the registrar writes it anew."""
     if line is None:

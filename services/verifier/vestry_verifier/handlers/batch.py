@@ -66,4 +66,5 @@ def _log(logger: Logger, request_id: str, verdicts: Sequence[Verdict]) -> None:
         verdict.note(seen)
         facts: dict[str, object] = {"request_id": request_id}
         seen.add_to(facts)
-        logger.write(INFO, "judged", {**facts, "item": place})
+        facts["item"] = place
+        logger.write(INFO, "judged", facts)
