@@ -11,8 +11,9 @@ from stores import ValkeyServer
 from vestry_service.trust import Signer
 from vestry_signatures import PrivateKey, generate
 from vestry_signatures.errors import DirectoryUnreachable, NotYetValid, RevokedKey, UnknownKey
+from vestry_verifier.foreign.answer import FetchFailed
 from vestry_verifier.foreign.directories import Directories
-from vestry_verifier.foreign.fetch import Fetched, FetchFailed
+from vestry_verifier.foreign.fetch import Fetched
 from vestry_verifier.foreign.identifier import Directory
 from vestry_verifier.foreign.jwks import ForeignKey
 from vestry_verifier.foreign.keys import ForeignKeys

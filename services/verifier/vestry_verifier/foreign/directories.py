@@ -22,9 +22,10 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from vestry_signatures.errors import DirectoryUnreachable
+from vestry_verifier.foreign.answer import FetchFailed
 from vestry_verifier.foreign.curiosity import Curiosity
 from vestry_verifier.foreign.document import Document
-from vestry_verifier.foreign.fetch import Fetcher, FetchFailed
+from vestry_verifier.foreign.fetch import Fetcher
 from vestry_verifier.foreign.identifier import Directory
 from vestry_verifier.foreign.joined import Joined
 from vestry_verifier.foreign.store import LEASE, Documents

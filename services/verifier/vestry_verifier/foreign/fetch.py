@@ -7,13 +7,11 @@
 3. No redirect is followed: its target would be somebody whom nobody has admitted. No proxy, cookie or password of
    our environment goes along, and nothing tells the host on whose behalf we ask.
 4. Any status but 200 is a failure; so is 304 where nothing was known.
-5. The body is taken as it comes, without a content coding, since a few coded bytes can stand for very many; it is
-   counted while it arrives, to 64 KiB.
+5. The body is taken as it comes and counted while it arrives (`answer.py`).
 6. Each fetch has a connection of its own, so none is judged by an earlier one's address.
 """
 
 import asyncio
-import re
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,18 +22,17 @@ from aiohttp import (
     ClientConnectorDNSError,
     ClientConnectorError,
     ClientError,
-    ClientResponse,
     ClientSession,
     ClientSSLError,
     DummyCookieJar,
     TCPConnector,
 )
 from aiohttp.client_exceptions import ClientConnectorCertificateError
-from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from vestry_service.metrics import Metrics
 from vestry_verifier.foreign.addresses import Addresses
+from vestry_verifier.foreign.answer import MAX_BODY, FetchFailed, joined, read_body, read_etag
 from vestry_verifier.foreign.freshness import STALE_IF_ERROR, lifetime, stale_for
 from vestry_verifier.foreign.identifier import Directory
 from vestry_verifier.foreign.jwks import (
@@ -50,8 +47,6 @@ from vestry_verifier.foreign.places import Places
 from vestry_verifier.foreign.resolver import AddressRefused, CheckedResolver, Lookup, checked_socket
 
 TIMEOUT: Final = 2.0
-MAX_BODY: Final = 64 * 1024
-_ETAG: Final = re.compile(r'(?:W/)?"[!#-~]{0,256}"', re.ASCII)
 _ACCEPT: Final = ", ".join([MEDIA_TYPE, *sorted(JWK_SET_TYPES - {MEDIA_TYPE})])
 
 
@@ -69,14 +64,6 @@ class Fetched(NamedTuple):
     etag: str | None
     lifetime: float
     stale_for: float = STALE_IF_ERROR
-
-
-class FetchFailed(Exception):
-    """No directory was had. `result` says why in a word, for the metrics; nothing of the answer is repeated."""
-
-    def __init__(self, result: str) -> None:
-        super().__init__(f"the directory was not fetched: {result}")
-        self.result = result
 
 
 class Fetcher:
@@ -127,41 +114,15 @@ class Fetcher:
             headers["If-None-Match"] = etag
         url = URL(directory.url, encoded=True)
         async with self._session.get(url, headers=headers, allow_redirects=False) as response:  # (2), (3)
-            said = _joined(response.headers)
-            mark = _read_etag(said.get("ETag"))
+            said = joined(response.headers)
+            mark = read_etag(said.get("ETag"))
             if response.status == 304 and etag is not None:
                 return Fetched(None, mark or etag, lifetime(said), stale_for(said))
             if response.status != 200:
                 raise FetchFailed("status")  # (4)
             require_media_type(said.get("Content-Type", ""), directory.well_known)
-            body = await _body(response)
+            body = await read_body(response)  # (5)
         return Fetched(read_jwks(body, directory.well_known), mark, lifetime(said), stale_for(said))
-
-
-def _joined(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
-    """Join the lines of each field, whose names have no case (RFC 9110 section 5.1)."""
-    names = {name.lower() for name in headers}
-    return CIMultiDict((name, ", ".join(headers.getall(name))) for name in names)
-
-
-async def _body(response: ClientResponse) -> bytes:
-    """Read a body, counting (5)."""
-    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise FetchFailed("coded")
-    if (response.content_length or 0) > MAX_BODY:
-        raise FetchFailed("too_large")
-    parts: list[bytes] = []
-    size = 0
-    async for part in response.content.iter_any():
-        size += len(part)
-        if size > MAX_BODY:
-            raise FetchFailed("too_large")
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _read_etag(text: str | None) -> str | None:
-    return text if text is not None and _ETAG.fullmatch(text) else None
 
 
 def _why(error: Exception) -> str:

@@ -1,0 +1,51 @@
+"""What a foreign host answers, read with suspicion: its header fields and its body.
+
+1. Names of fields have no case, and the lines of one field are one value (RFC 9110 section 5.3).
+2. The body is taken as it comes, without a content coding, since a few coded bytes can stand for very many; it is
+   counted while it arrives, to 64 KiB.
+3. An ETag is sent back to its host, and kept; so it must be one, and short.
+"""
+
+import re
+from typing import Final
+
+from aiohttp import ClientResponse
+from multidict import CIMultiDict, CIMultiDictProxy
+
+MAX_BODY: Final = 64 * 1024
+_ETAG: Final = re.compile(r'(?:W/)?"[!#-~]{0,256}"', re.ASCII)
+
+
+class FetchFailed(Exception):
+    """No directory was had. `result` says why in a word, for the metrics; nothing of the answer is repeated."""
+
+    def __init__(self, result: str) -> None:
+        super().__init__(f"the directory was not fetched: {result}")
+        self.result = result
+
+
+def joined(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+    """Join the lines of each field (1)."""
+    names = {name.lower() for name in headers}
+    return CIMultiDict((name, ", ".join(headers.getall(name))) for name in names)
+
+
+async def read_body(response: ClientResponse) -> bytes:
+    """Read a body, counting (2). Raises FetchFailed where it is coded or too long."""
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise FetchFailed("coded")
+    if (response.content_length or 0) > MAX_BODY:
+        raise FetchFailed("too_large")
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.content.iter_any():
+        size += len(part)
+        if size > MAX_BODY:
+            raise FetchFailed("too_large")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def read_etag(text: str | None) -> str | None:
+    """Return an ETag that can be sent back, or None (3)."""
+    return text if text is not None and _ETAG.fullmatch(text) else None
