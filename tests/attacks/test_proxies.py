@@ -35,6 +35,16 @@ async def test_spoofed_x_agent_headers(proxied: Proxied, services: Services, ver
     assert (await proxied.refuses(spoofed(), version=version)).status == 401
 
 
+@each_version
+async def test_spoofed_name_where_the_tool_observes(proxied: Proxied, version: str) -> None:
+    """A request that passes unverified has no signer: what the verifier leaves out is not filled in by the client."""
+    told = "X-Agent-Outcome: unsigned\r\nX-Agent-Reason: MISSING_SIGNATURE_INPUT\r\n"
+    with proxied.verifier_says(f"HTTP/1.1 200 OK\r\n{told}Content-Length: 0\r\n\r\n".encode()):
+        reached = await proxied.passes(spoofed(), version=version)
+    agent = {name: values for name, values in reached.agent.items() if name != "x-agent-role"}
+    assert agent == {"x-agent-outcome": ["unsigned"], "x-agent-reason": ["MISSING_SIGNATURE_INPUT"]}
+
+
 async def test_the_verifiers_headers_named_in_connection(proxied: Proxied, services: Services) -> None:
     """A client cannot have the signer's name dropped on the way, by calling it a matter of the connection."""
     agent = await services.agent()
