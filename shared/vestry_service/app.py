@@ -44,7 +44,7 @@ def make_app(
     *,
     trusted_proxies: Collection[Network] = (),
     guard: Guard | None = None,
-    accept_signature: str = problems.DEFAULT_ACCEPT_SIGNATURE,
+    accept_signature: str | None = None,
     body_limit: int = 64 * 1024,
 ) -> web.Application:
     """Return an application without routes that observes and answers every fault in the one form.
@@ -54,7 +54,8 @@ def make_app(
         metrics: counts the requests.
         trusted_proxies: networks whose `X-Forwarded-For` is believed, for the client's address alone.
         guard: looks at every request before its handler, matched or not, and may raise a `VestryError`.
-        accept_signature: value of `Accept-Signature` in 401 answers (RFC 9421 section 5.1).
+        accept_signature: value of `Accept-Signature` in 401 answers (RFC 9421 section 5.1); by default
+            it asks for what the released clients sign.
         body_limit: bytes; no handler of this application can read a longer body.
     """
     access = Access(logger, metrics, trusted_proxies)
@@ -64,7 +65,8 @@ def make_app(
     app[ACCESS] = access
     if guard is None:
         app[LEAN] = Lean()
-    app[problems.ACCEPT_SIGNATURE] = accept_signature
+    if accept_signature is not None:
+        app[problems.ACCEPT_SIGNATURE] = accept_signature
     app.on_response_prepare.append(_finish_headers)
     return app
 

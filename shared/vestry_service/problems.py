@@ -9,6 +9,7 @@ unforeseen fault says nothing but the request id, under which the log has the re
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from secrets import token_urlsafe
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -17,14 +18,15 @@ from aiohttp import hdrs, web
 
 from vestry_service.errors import MethodNotAllowed, RateLimited, TokenRequired
 from vestry_service.observed import OBSERVED
+from vestry_signatures import Policy
+from vestry_signatures.accept import accept_signature
 from vestry_signatures.errors import VestryError
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 PROBLEM_JSON: Final = "application/problem+json"
 ACCEPT_SIGNATURE: Final = web.AppKey("ACCEPT_SIGNATURE", str)
-# RFC 9421 section 5.1: `created` and `expires` ask for the parameter and so carry no value; `nonce` and
-# `keyid` would have to carry the very value to use, which is the signer's to choose.
-DEFAULT_ACCEPT_SIGNATURE: Final = 'sig1=("@authority");created;expires;alg="ed25519";tag="web-bot-auth"'
+# What every agent can sign and each of our endpoints takes by default, registration included.
+_BY_DEFAULT: Final = Policy(profiles=frozenset({"vestauth"}))
 
 
 def render(
@@ -99,9 +101,8 @@ def _headers(error: VestryError, request: web.BaseRequest, status: int) -> dict[
 
 
 def _accept_signature(request: web.BaseRequest) -> str:
-    if isinstance(request, web.Request):
-        return request.app.get(ACCEPT_SIGNATURE, DEFAULT_ACCEPT_SIGNATURE)
-    return DEFAULT_ACCEPT_SIGNATURE
+    given = request.app.get(ACCEPT_SIGNATURE) if isinstance(request, web.Request) else None
+    return given or accept_signature(_BY_DEFAULT, (), token_urlsafe)
 
 
 def _wants_problem(accept: str) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -85,12 +86,12 @@ async def test_an_error_that_judges_no_signature_has_no_outcome(served: Served) 
 
 
 async def test_401_says_how_to_sign(served: Served) -> None:
-    """RFC 9421 section 5.1: parameters that ask for a value carry none."""
+    """RFC 9421 section 5.1: times are asked for without a value; a nonce must have one, so a new one is proposed."""
     headers = (await served.get("/expired")).headers
     assert headers["www-authenticate"] == "Signature"
-    assert headers["accept-signature"] == (
-        'sig1=("@authority");created;expires;alg="ed25519";tag="web-bot-auth"'
-    )
+    said, nonce, rest = re.split(r';nonce="([^"]{43})"', headers["accept-signature"])
+    assert said + rest == 'sig1=("@authority");created;expires;alg="ed25519";tag="web-bot-auth"'
+    assert nonce not in (await served.get("/expired")).headers["accept-signature"]
 
 
 async def test_accept_signature_can_be_chosen(log: Log, metrics: Metrics, serve: Serve) -> None:

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 
-import signer
 from limited import shown
-from services import TOOL, Agent, Services
+from offers import answering
+from services import TOOL, Services
 from signer import content_digest
 from tool_desk import ToolDesk, tool_desk
 from tools_files import OTHER_TOKEN, TOKEN, book, hashed, tool
-from vestry_signatures.fields import parse_dictionary, serialise
 
 UNSIGNED: dict[str, str] = {}
 METHOD_TOO = ('"@authority"', '"@method"')
@@ -232,22 +231,9 @@ async def test_who_does_what_a_401_asks_for_passes(
         answer = await desk.ask(UNSIGNED, "POST")
         assert answer.headers["WWW-Authenticate"] == "Signature"
         digest = {"Content-Digest": content_digest(b"{}")}
-        signed = answering(agent, answer.headers["Accept-Signature"], digest)
+        signed = answering(agent, answer.headers["Accept-Signature"], "POST", TOOL, digest)
         answer = await desk.ask(signed, "POST", body=b"{}")
         assert (answer.status, answer.json["uid"]) == (200, agent.uid)
-
-
-def answering(agent: Agent, offer: str, headers: dict[str, str]) -> dict[str, str]:
-    """Sign a POST as an offer asks."""
-    [(label, (items, asked))] = parse_dictionary(offer).items()
-    named = {"Signature-Agent": serialise({label: (agent.url, {})}), **headers}
-    told: dict[str, signer.Parameter] = {name: None for name in ("alg", "nonce", "tag") if name not in asked}
-    told |= {name: value for name, value in asked.items() if value is not True}
-    covered = [serialise(item) for item in items]
-    return {
-        **named,
-        **signer.sign(agent.key, "POST", TOOL, headers=named, covered=covered, label=label, **told),
-    }
 
 
 async def test_an_open_verifier_warns_when_others_can_reach_it(services: Services, tmp_path: Path) -> None:
