@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from by_hand import line_to, running, turns
+from records import until
 from two_ways import Side, note_taken, plain, told
 from vestry_service import protocol
 from vestry_service.exchange import Exchange, Reply
@@ -92,9 +93,7 @@ async def test_the_keep_alive_timer_spares_a_request_in_hand(side: Side, hasty: 
     await turns()
     assert '"body"' in line.said
     assert not line.wire.hung_up
-    async with asyncio.timeout(20):
-        while not line.wire.hung_up:
-            await asyncio.sleep(hasty / 4)
+    await until(lambda: line.wire.hung_up)
     await runner.cleanup()
 
 
