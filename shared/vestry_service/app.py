@@ -63,8 +63,7 @@ def make_app(
     app[LOGGER] = logger
     app[METRICS] = metrics
     app[ACCESS] = access
-    if guard is None:
-        app[LEAN] = Lean()
+    app[LEAN] = Lean(is_guarded=guard is not None)
     if accept_signature is not None:
         app[problems.ACCEPT_SIGNATURE] = accept_signature
     app.on_response_prepare.append(_finish_headers)

@@ -39,10 +39,11 @@ class Exchange(Protocol):
 
 
 class Reply(NamedTuple):
-    """A 200 answer: its body, which is JSON, and further headers."""
+    """A 200 answer: its body, which is JSON, further headers, and its media type where that has a name of its own."""
 
     body: bytes
     headers: Mapping[str, str] = _NONE
+    media_type: str = "application/json"
 
 
 class Refused(Exception):
@@ -82,6 +83,6 @@ def handler_of(answer: Answer) -> Handler:
 
     async def handler(request: web.Request) -> web.Response:
         reply = await answer(_Ordinary(request))
-        return web.Response(body=reply.body, headers=reply.headers, content_type="application/json")
+        return web.Response(body=reply.body, headers=reply.headers, content_type=reply.media_type)
 
     return handler

@@ -11,7 +11,8 @@ Plain means:
 
 1. The request line is, byte for byte, that of a lean route in HTTP/1.1: no query, no absolute form.
 2. aiohttp's own parser, set as strictly as for every connection, reads the bytes as one complete message.
-3. It names a host. It is not chunked or content-coded, expects nothing, upgrades nothing, does not close.
+3. It names a host. It is not chunked or content-coded, expects nothing, upgrades nothing, does not close, and does
+   not ask whether something has changed.
 4. It ends where the read ends: its body has the stated length, and nothing follows.
 
 Clients that keep a connection send the same head again and again: what differs is the body. So a head that was found
@@ -56,10 +57,16 @@ class Plain(NamedTuple):
 class Lean:
     """The lean routes of one application, and the heads that were found plain."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_guarded: bool = False) -> None:
+        """`is_guarded`: whether the application has a guard, which looks at requests on the ordinary way alone."""
+        self.is_guarded = is_guarded
         self._routes: dict[bytes, Route] = {}
         self._plain: dict[bytes, Plain] = {}
         self._parser: HttpRequestParser | None = None
+
+    @property
+    def has_routes(self) -> bool:
+        return bool(self._routes)
 
     def add(self, route: Route) -> None:
         self._routes[f"{route.method} {route.path} HTTP/1.1".encode("ascii")] = route
@@ -107,6 +114,7 @@ def _is_plain(message: RawRequestMessage) -> bool:
         and hdrs.EXPECT not in headers
         and hdrs.CONTENT_ENCODING not in headers
         and hdrs.UPGRADE not in headers
+        and hdrs.IF_NONE_MATCH not in headers
     )
 
 
@@ -149,5 +157,13 @@ class Taken:
 def add_post(app: web.Application, path: str, answer: Answer) -> None:
     """Serve an endpoint both ways; in an application with a guard the ordinary way alone, where the guard looks."""
     app.router.add_post(path, handler_of(answer))
-    if LEAN in app:
+    if not app[LEAN].is_guarded:
         app[LEAN].add(Route("POST", path, answer))
+
+
+def add_get(app: web.Application, path: str, answer: Answer) -> None:
+    """Serve what is read, beside its ordinary handler, the short way too.
+
+    The guard of the application does not look there: `answer` sees to what it would say.
+    """
+    app[LEAN].add(Route("GET", path, answer))

@@ -39,7 +39,8 @@ class LeanConnection(web.RequestHandler):
         super().__init__(server, **kwargs)
         self._app = app
         self._access = app[ACCESS]
-        self._lean = app.get(LEAN)
+        lean = app[LEAN]
+        self._lean = lean if lean.has_routes else None
         self._missing = (
             0 if self._lean is not None else LOST
         )  # bytes until the parser stands between two requests
@@ -187,9 +188,9 @@ class LeanConnection(web.RequestHandler):
 
 def written(reply: Reply, request_id: str) -> bytes:
     """Write a 200 answer as aiohttp would."""
-    body, headers = reply
+    body, headers, media_type = reply
     head = (
-        f"HTTP/1.1 200 OK\r\n{_lines(headers) if headers else ''}Content-Type: application/json\r\n"
+        f"HTTP/1.1 200 OK\r\n{_lines(headers) if headers else ''}Content-Type: {media_type}\r\n"
         f"Content-Length: {len(body)}\r\nDate: {rfc822_formatted_time()}\r\n{REQUEST_ID}: {request_id}\r\n\r\n"
     )
     return head.encode("latin-1") + body

@@ -27,6 +27,7 @@ from vestry_service import openapi
 from vestry_service.app import make_app
 from vestry_service.health import Health
 from vestry_service.internal import internal_app
+from vestry_service.lean import add_get
 from vestry_service.limits_patience import PatientStore
 from vestry_service.limits_redis import RedisLimiter
 from vestry_service.logging import Logger
@@ -158,6 +159,7 @@ def _public_app(
             web.get(openapi.PATH, public_handler(settings.public_url)),
         ]
     )
+    add_get(app, WELL_KNOWN_PATH, publish.directory_answer(directories, hosts.place_of))
     return app
 
 

@@ -1,15 +1,19 @@
 """What anybody may read: the front page, and the keys of an agent (wire contract, section 4)."""
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from vestry_registrar.directories import Directories, Directory
 from vestry_registrar.directory import MEDIA_TYPE, jwk_set, page, render
-from vestry_registrar.hosts import PLACE, at_base
+from vestry_registrar.hosts import PLACE, Place, at_base
 from vestry_service.errors import NotFound
+from vestry_service.exchange import Answer, Exchange, Reply
 from vestry_signatures.agent_url import AGENT_UID
+
+NOT_AT_THE_BASE: Final = "directories are at the agents' URLs: https://agent-….this-host"
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -34,10 +38,28 @@ def directory_handler(directories: Directories) -> Handler:
     async def directory(request: web.Request) -> web.Response:
         uid = request[PLACE].uid
         if uid is None:
-            raise NotFound("directories are at the agents' URLs: https://agent-….this-host")
+            raise NotFound(NOT_AT_THE_BASE)
         return render(request, (await _of(directories, uid)).page, MEDIA_TYPE)
 
     return directory
+
+
+def directory_answer(directories: Directories, place_of: Callable[[str], Place]) -> Answer:
+    """Return what answers the same to plain requests, the short way (`vestry_service.lean`).
+
+    Args:
+        directories: of this registrar.
+        place_of: says for which host a request is, as the guard does.
+    """
+
+    async def answer(exchange: Exchange) -> Reply:
+        uid = place_of(exchange.headers[hdrs.HOST]).uid
+        if uid is None:
+            raise NotFound(NOT_AT_THE_BASE)
+        shown = (await _of(directories, uid)).page
+        return Reply(shown.body, shown.headers, MEDIA_TYPE)
+
+    return answer
 
 
 def fallback_handler(directories: Directories) -> Handler:
