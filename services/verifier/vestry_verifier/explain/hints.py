@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from vestry_service.trust import Signer
 from vestry_signatures import Claim, Proof, Signature
 from vestry_signatures.errors import VestryError
 from vestry_verifier.explain import bodies, texts, variants
@@ -151,6 +152,15 @@ def _revoked(account: Account, scene: Scene) -> str | None:
     return None
 
 
+def _directory(account: Account, scene: Scene) -> str | None:
+    del scene
+    if not isinstance(account.signer, Signer) or not account.signer.foreign:
+        return None
+    return (
+        f"See whether {shortened(account.signer.directory_url)} answers 200 with a JWK Set, then sign anew."
+    )
+
+
 _SPECIAL: Final[Mapping[str, Callable[[Account, Scene], str | None]]] = {
     "MALFORMED_SIGNATURE": _stated,
     "EXPIRED_SIGNATURE": _expired,
@@ -161,4 +171,5 @@ _SPECIAL: Final[Mapping[str, Callable[[Account, Scene], str | None]]] = {
     "UNKNOWN_KEY": _unknown,
     "UNTRUSTED_SIGNATURE_AGENT": _agent,
     "REVOKED_KEY": _revoked,
+    "DIRECTORY_UNREACHABLE": _directory,
 }

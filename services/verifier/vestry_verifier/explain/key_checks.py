@@ -31,7 +31,7 @@ def key_checks(checks: Checks, account: Account, scene: Scene) -> None:
     checks.passed("trust", _signer(signer))
     if account.sought is None:
         return
-    _sought(checks, claim, account.sought)
+    _sought(checks, claim, signer, account.sought)
     if isinstance(account.sought.result, PublicKey) and account.proof is not None:
         _proof(checks, claim, account.sought.result, account.proof, scene)
     if isinstance(account.proof, Proof):
@@ -43,19 +43,21 @@ def _signer(signer: Signer) -> str:
     return f"{signer.uid}, {'of another authority' if signer.foreign else 'one of ours'}: {signer.url}"
 
 
-def _sought(checks: Checks, claim: Claim, sought: Sought) -> None:
+def _sought(checks: Checks, claim: Claim, signer: Signer, sought: Sought) -> None:
     if not THUMBPRINT.fullmatch(claim.keyid):
         error = sought.result if isinstance(sought.result, VestryError) else None
         checks.settle("keyid", f"{count_of(len(claim.keyid), 'character')}, a thumbprint has 43", error)
         return
     checks.passed("keyid", f"{claim.keyid}, which has the form of a thumbprint")
     if isinstance(sought.result, VestryError):
-        checks.failed("key", _place(sought), sought.result)
+        checks.failed("key", _place(signer, sought), sought.result)
     else:
-        checks.passed("key", f"{sought.result.alg}, {_place(sought)}")
+        checks.passed("key", f"{sought.result.alg}, {_place(signer, sought)}")
 
 
-def _place(sought: Sought) -> str:
+def _place(signer: Signer, sought: Sought) -> str:
+    if signer.foreign:
+        return f"by its own directory, {shortened(signer.directory_url)}"
     record = "no live record" if sought.record is None else _record(sought.record)
     if sought.at_hand:
         return f"found in this process; {record}"
