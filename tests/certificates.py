@@ -4,6 +4,7 @@ import datetime
 import functools
 import ssl
 import tempfile
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -17,6 +18,13 @@ _END = _START + datetime.timedelta(days=2)
 
 def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _general(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 class Authority:
@@ -38,19 +46,23 @@ class Authority:
         pem = self.certificate.public_bytes(serialization.Encoding.PEM).decode()
         return ssl.create_default_context(cadata=pem)
 
-    @functools.cache  # noqa: B019 - it lives as long as the run
-    def serving(self, *hosts: str) -> ssl.SSLContext:
-        """A server's context for some host names."""
+    def issue(self, *hosts: str) -> bytes:
+        """A private key and its certificate for some host names or addresses, in one PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
+        names = x509.SubjectAlternativeName([_general(host) for host in hosts])
         builder = self._builder(_named(hosts[0]), key.public_key()).add_extension(names, critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
         pem = serialization.Encoding.PEM
         private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        return private + certificate.public_bytes(pem)
+
+    @functools.cache  # noqa: B019 - it lives as long as the run
+    def serving(self, *hosts: str) -> ssl.SSLContext:
+        """A server's context for some host names."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "host.pem"
-            path.write_bytes(private + certificate.public_bytes(pem))
+            path.write_bytes(self.issue(*hosts))
             context.load_cert_chain(path)
         return context
 
