@@ -23,7 +23,13 @@ class Side:
         self.log = Log()
         self.metrics = Metrics("verifier", "1.2.3")
         # An application with a guard has no lean routes: the same endpoints, the ordinary way.
-        self.app = make_app(self.log.logger, self.metrics, guard=None if is_lean else lambda request: None)
+        # The offer is one that does not change: by default each one proposes a nonce of its own.
+        self.app = make_app(
+            self.log.logger,
+            self.metrics,
+            guard=None if is_lean else lambda request: None,
+            accept_signature='sig1=("@authority")',
+        )
         self.gate = asyncio.Event()
         self.asked = 0
         for path, answer in (("/echo", self._echo), ("/refuse", self._refuse), ("/slow", self._slow)):
