@@ -195,7 +195,7 @@ def _await_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> 
 
 def _answers(port: int) -> bool:
     """Tell whether it serves the tool's name already. Traefik listens before it knows it."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
         with (
