@@ -253,6 +253,26 @@ async def test_a_file_that_is_emptied_or_taken_away(services: Services, tmp_path
         assert (await desk.ask(agent.sign())).status == 200
 
 
+async def test_a_file_that_stops_its_own_renewal(services: Services, tmp_path: Path) -> None:
+    """Whatever stands in it: it is refused like any other fault, and the next file still counts."""
+    agent = await services.agent()
+    with tool_desk(services, tmp_path, tool()) as desk:
+        replaced(desk.path, tool(f"max_nonces = {'9' * 5000}"))
+
+        async def refused() -> bool:
+            return await desk.verifier.failing() == ["tools_file"]
+
+        await until(refused)
+        assert (await desk.ask(agent.sign())).status == 200
+        replaced(desk.path, tool(f'deny = ["{agent.uid}"]'))
+
+        async def renewed() -> bool:
+            return await desk.verifier.failing() == []
+
+        await until(renewed)
+        assert (await desk.ask(agent.sign())).verdict == (403, "AGENT_NOT_ALLOWED")
+
+
 def test_the_desk_asks_as_the_tool_of_the_file() -> None:
     """What the attacks stand on: the tool's own host is the one that honest requests are for."""
     assert TOOL.startswith("https://tool.example/")

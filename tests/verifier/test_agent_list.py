@@ -55,6 +55,23 @@ def test_an_agent_at_a_path() -> None:
         assert not found.denies(foreign(other))
 
 
+@pytest.mark.parametrize(
+    ("entry", "uid"),
+    [
+        ("shared.example/%7eteam/Keys.json", "shared.example/~team/Keys.json"),
+        ("shared.example/%c3%a9", "shared.example/%C3%A9"),
+        ("shared.example/a/../team/./keys", "shared.example/team/keys"),
+        ("shared.example/.well-known/http-message-signatures-directory", "shared.example"),
+        ("[2001:0DB8:0::1]:8443", "[2001:db8::1]:8443"),
+        ("[2001:0DB8:0::1]/keys", "[2001:db8::1]/keys"),
+    ],
+)
+def test_the_spelling_of_an_entry_is_that_of_uids(entry: str, uid: str) -> None:
+    """An entry in another spelling than the one that is compared would forbid nothing."""
+    assert listed(entry).denies(foreign(uid))
+    assert listed(entry).allows(foreign(uid))
+
+
 @pytest.mark.parametrize("path", ["x.bots.example", "bots.example", "a/.bots.example"])
 def test_a_path_is_no_host(path: str) -> None:
     """What stands at the end of a path that a stranger chose is no name of a host."""
@@ -69,6 +86,11 @@ def test_a_path_is_no_host(path: str) -> None:
         "host/",
         "host//x",
         "host/x?y",
+        "host/x?",
+        "host/.",
+        "host/x/..",
+        "host/%zz",
+        "[::g]",
         "host/x#y",
         "host/x y",
         "host/\u00fc",

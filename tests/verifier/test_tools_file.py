@@ -169,6 +169,7 @@ def test_several_tools_several_tokens_and_a_default() -> None:
         ("[tools.a]\n[tools.a]", ["it is not TOML"]),
         (b"\xff", ["it is not TOML: it is not UTF-8 text"]),
         ("a = " + "[" * 100_000, ["it is not TOML"]),
+        ("a = " + "9" * 5000, ["it is not TOML: a number in it is too long"]),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(text: str | bytes, expected: list[str]) -> None:

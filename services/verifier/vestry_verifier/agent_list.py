@@ -9,13 +9,17 @@
 2. The uid of a foreign agent is its host where the keys are the host's own, else host and path
    (`foreign.identifier`). The host is compared, and never the end of a path that a stranger chose.
 3. Who allows a host means whoever the host itself stands for; who denies one means everybody there.
+4. Whatever spelling an entry has, it is compared in the one in which agents are named (`foreign.url`): what is denied
+   as `shared.example/%7eteam` is `shared.example/~team`. The well-known path of a host means the host.
 """
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from vestry_service.trust import Signer
-from vestry_signatures.agent_url import AGENT_UID
+from vestry_signatures.agent_url import AGENT_UID, WELL_KNOWN_PATH
+from vestry_signatures.errors import InvalidSignatureAgent
+from vestry_verifier.foreign.url import parse_url
 from vestry_verifier.host_pattern import HostPattern, read_authority, read_host_pattern
 
 _FORM: Final = "must be the uid of an agent, a host, or host/path"
@@ -70,12 +74,15 @@ def read_entry(text: str) -> str | HostPattern:
     host, slash, path = text.partition("/")
     if not slash:
         return read_host_pattern(text)
-    if (
-        not path
-        or path.startswith("/")
-        or not path.isascii()
-        or not path.isprintable()
-        or set(path) & set("?# ")
-    ):
+    return _read_path(read_authority(host, _FORM), path)
+
+
+def _read_path(host: str, path: str) -> str | HostPattern:
+    """Read an entry with a path, and give it the spelling in which agents are named (4)."""
+    try:
+        url = parse_url(f"https://{host}/{path}")
+    except InvalidSignatureAgent:
+        raise ValueError(f"{_FORM}, as they stand in a URL") from None
+    if not path or path.startswith("/") or url.path == "/" or url.query is not None:
         raise ValueError(f"{_FORM}, without a query")
-    return f"{read_authority(host, _FORM)}/{path}"
+    return read_host_pattern(url.authority) if url.path == WELL_KNOWN_PATH else f"{url.authority}{url.path}"

@@ -10,6 +10,7 @@ name is long, and none can be satisfied by a name that only looks alike (`exampl
 """
 
 import re
+from ipaddress import AddressValueError, IPv6Address
 from typing import Final, NamedTuple
 
 from vestry_signatures.errors import InvalidUri
@@ -76,7 +77,17 @@ def read_authority(text: str, form: str) -> str:
         authority = normalise_authority(text, "https")
     except InvalidUri:
         raise ValueError(f"{form}; a name outside ASCII in its form xn--…") from None
-    host, _ = split(authority)
-    if not host.startswith("[") and not _LABELS.fullmatch(host):
+    host, port = split(authority)
+    if host.startswith("["):
+        return f"[{_ipv6(host[1:-1], form)}]{port}"
+    if not _LABELS.fullmatch(host):
         raise ValueError(f"{form}, and without a dot at the end")
     return authority
+
+
+def _ipv6(text: str, form: str) -> str:
+    """Give an address the spelling in which agents are named by it (RFC 5952)."""
+    try:
+        return IPv6Address(text).compressed
+    except AddressValueError:
+        raise ValueError(form) from None

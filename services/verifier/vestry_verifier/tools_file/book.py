@@ -74,7 +74,7 @@ def read_book(data: bytes, base: ToolPolicy) -> ToolBook:
     problems: list[str] = []
     try:
         file = Table(tomllib.loads(data.decode()), "", problems)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ToolsFileError([f"it is not TOML: {_placed(error)}"]) from None
     base = replace(base, foreign=_foreign(file, base))
     default = file.table(DEFAULT)
@@ -96,7 +96,9 @@ def _placed(error: Exception) -> str:
     """Say what is wrong and where, without what stands there."""
     if isinstance(error, RecursionError):
         return "it is nested too deep"
-    return str(error) if isinstance(error, tomllib.TOMLDecodeError) else "it is not UTF-8 text"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    return str(error) if isinstance(error, tomllib.TOMLDecodeError) else "a number in it is too long"
 
 
 def _tokens(table: Table) -> tuple[bytes, ...]:
