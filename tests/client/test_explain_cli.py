@@ -1,8 +1,12 @@
 """`vestry explain`: a request that somebody saved, explained by a real verifier."""
 
 import json
+import os
+import pty
 import re
 import shlex
+import subprocess
+import sys
 from base64 import b64decode
 from pathlib import Path
 from typing import Any
@@ -99,6 +103,19 @@ async def test_by_the_rules_of_a_tool(services: Services, tmp_path: Path) -> Non
         "failed: required: the signature must cover @path too",
     )
     assert (without.exit_code, without.stdout) == (2, "")
+
+
+def test_nobody_waits_for_what_nobody_knows_to_type() -> None:
+    """Without a request, at a terminal, it is said which forms there are."""
+    master, terminal = pty.openpty()
+    words = [sys.executable, "-P", "-m", "vestry", "explain"]
+    try:
+        ran = subprocess.run(words, stdin=terminal, capture_output=True, text=True, check=False, timeout=20)
+    finally:
+        os.close(master)
+        os.close(terminal)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "which request?" in ran.stderr
 
 
 def test_the_internal_port_may_be_another() -> None:

@@ -407,7 +407,13 @@ async def test_mutated_requests_are_explained_as_they_are_answered(services: Ser
     changes: list[list[tuple[int, int, int, str]]] = []
 
     @given(st.lists(mutations(), min_size=1, max_size=2))
-    @settings(max_examples=250, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=250,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
     def collect(change: list[tuple[int, int, int, str]]) -> None:
         changes.append(change)
 

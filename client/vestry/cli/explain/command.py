@@ -78,6 +78,10 @@ def _asked(request_: Sequence[str], line: str | None, scheme: str | None) -> tup
             return of_curl(request_[1:])
         if len(request_) > 1:
             raise click.UsageError("one FILE, or a line of curl behind --")
+        if not request_ and sys.stdin.isatty():
+            raise click.UsageError(
+                "which request? A FILE, --curl, a line of curl behind --, or standard input"
+            )
         return read(_data(request_[0] if request_ else "-"), scheme)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
