@@ -18,7 +18,7 @@ Lines = Iterable[tuple[str, str]]
 
 @lru_cache
 def _context(protocol: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without the roots of this machine, which take time to read
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # this machine's roots would take time to read
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols([protocol])
