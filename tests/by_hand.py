@@ -56,6 +56,7 @@ class Line:
         """What was answered, without what differs from answer to answer by right."""
         found = self.wire.written.decode("latin-1")
         found = re.sub(r"Date: [^\r]*", "Date: now", found)
+        found = re.sub(r'nonce="[^"]*"', 'nonce="made"', found)
         found = re.sub(r'"request_id":"[0-9a-f]{32}"', '"request_id":"made"', found)
         return re.sub(r"X-Request-Id: [0-9a-f]{32}\r", "X-Request-Id: made\r", found)
 
