@@ -12,7 +12,18 @@ from vestry_registrar import live_store_memory
 from vestry_registrar.live_store_memory import MemoryLiveStore
 from vestry_registrar.marked_server import MarkedServer, ServerFacts
 from vestry_registrar.memory import Memory
-from vestry_registrar.memory_steps import FAR_FUTURE, Beat, Begin, Distrust, Open, Refuse, Shut, decide
+from vestry_registrar.memory_steps import (
+    FAR_FUTURE,
+    Adopt,
+    Beat,
+    Begin,
+    Distrust,
+    Open,
+    Refuse,
+    Shut,
+    Wait,
+    decide,
+)
 from vestry_registrar.repository import memory_marks
 from vestry_registrar.repository.memory_marks import KnownStore
 from vestry_service.live_records import LiveRecord, Mark, mark_key
@@ -114,6 +125,51 @@ def test_a_decision_is_carried_out_on_the_server_it_was_made_for() -> None:
         assert judged(FACTS, found, replace(KNOWN, phase="begun", pulse=0)) == Shut()
     for found in (MARK, Mark(FAR_FUTURE, "run-a", 0)):
         assert judged(FACTS, found, replace(KNOWN, phase="shut")) == Open()
+
+
+PROMOTED = FACTS._replace(run_id="run-b.old", promoted=True, pulse=7)
+NODE = FACTS._replace(standalone=False, clustered=True, pulse=0)
+KNOWN_NODE = replace(KNOWN, pulse=0, since=100)
+
+
+def test_a_promoted_server_is_opened_when_nobody_uses_the_old_one_any_more() -> None:
+    """Everything is decided and shut at once; then it waits until those who have not heard yet must have heard."""
+    step = judged(PROMOTED)
+    assert isinstance(step, Begin)
+    known = KnownStore("run-b.old", promoted=True, since=step.since, pulse=7, phase="shut")
+    closed = Mark(FAR_FUTURE, "run-b.old", 0)
+    for waited, expected in ((0, Wait()), (HANDOVER - 1.5, Wait()), (HANDOVER, Open())):
+        assert decide(PROMOTED, closed, known, NOW + waited, SKEW) == expected
+
+
+def test_a_server_that_is_not_the_first_begins_anew() -> None:
+    """What was let through by others, a node that nobody knows cannot remember."""
+    assert decide(NODE, None, None, NOW, SKEW, first=True) == Begin(0, "the first store", whole=True)
+    step = decide(NODE, None, None, NOW, SKEW, first=False)
+    assert isinstance(step, Begin)
+    assert (step.since, step.whole) == (ANEW + HANDOVER, False)
+
+
+def test_tags_that_came_to_a_node_begin_anew_and_its_others_go_on() -> None:
+    """As long as its own marks are there, which may begin later than the node did."""
+    for since in (100, 200):
+        mark = Mark(since, "run-a", SKEW)
+        assert decide(NODE, mark, KNOWN_NODE, NOW, SKEW) == Beat()
+        step = decide(NODE._replace(strays=3), mark, KNOWN_NODE, NOW, SKEW)
+        assert step == Adopt(ANEW + HANDOVER)
+
+
+@pytest.mark.parametrize("found", [None, Mark(99, "run-a", SKEW), Mark(100, "run-c", SKEW)])
+def test_a_node_that_lost_a_mark_begins_anew(found: Mark | None) -> None:
+    """A missing mark, one of before its last beginning, or none but another server's: nonces may be gone."""
+    step = decide(NODE._replace(strays=3), found, KNOWN_NODE, NOW, SKEW)
+    assert isinstance(step, Begin)
+    assert step.since == ANEW + HANDOVER
+
+
+def test_one_server_may_not_have_marks_that_begin_later() -> None:
+    """Where there are no slots to move, a mark of another beginning is somebody else's."""
+    assert isinstance(judged(found=Mark(5, "run-a", SKEW)), Begin)
 
 
 def test_a_server_that_may_evict_is_refused_and_shut_once() -> None:

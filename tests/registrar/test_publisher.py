@@ -19,6 +19,8 @@ from vestry_registrar.enrolment import register_agent, register_tool
 from vestry_registrar.lifecycle import rotate
 from vestry_registrar.live_store import LiveStore
 from vestry_registrar.publisher import Publisher
+from vestry_registrar.repository import memory_marks
+from vestry_registrar.repository.memory_marks import KnownStore
 from vestry_service.live_records import LiveRecord, Mark
 from vestry_service.postgres import Pool, open_pool
 from vestry_signatures.errors import DatabaseUnavailable
@@ -124,6 +126,21 @@ async def test_a_rotation_is_live_when_it_is_answered(registrar: Registrar, stor
     assert await registrar.rotate(uid, old, new)
     assert await stores.replay.look(old.kid) == LiveRecord(2, uid, old.kid, "revoked", 0, 0, old.x)
     assert await stores.replay.look(new.kid) == LiveRecord(2, uid, new.kid, "active", 0, 0, new.x)
+    assert await registrar.waiting() == 0
+
+
+async def test_what_stands_at_a_server_that_is_not_open_is_not_published(
+    registrar: Registrar, stores: Stores
+) -> None:
+    """Somebody may ask the old primary for a moment: the answer says so, and the loop sends it once more."""
+    old, new = Key(), Key()
+    uid = await registrar.enrol(old)
+    await memory_marks.put(registrar.pool, KnownStore(await stores.run_id(), True, 9, 1, "shut"))
+    assert not await registrar.rotate(uid, old, new)
+    assert await state(stores, old) == "revoked"
+    assert await registrar.waiting() == 1
+    await memory_marks.put(registrar.pool, KnownStore(await stores.run_id(), True, 9, 1, "open"))
+    assert await registrar.publisher.publish(uid)
     assert await registrar.waiting() == 0
 
 

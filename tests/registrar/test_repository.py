@@ -1,6 +1,7 @@
 """What the tables refuse, and what the named statements give back."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import asyncpg  # type: ignore[import-untyped]
 import pytest
@@ -118,3 +119,22 @@ async def test_one_store_is_known_at_a_time(pool: Pool) -> None:
     for known in (KnownStore("one", False, 0, 7, "open"), KnownStore("two", True, 5, 0, "begun")):
         await memory_marks.put(pool, known)
         assert await memory_marks.find(pool) == known
+
+
+async def test_the_nodes_of_a_cluster_are_known_each_by_itself(pool: Pool) -> None:
+    """Who holds nothing any more is forgotten; and what was once open is not the first store any more."""
+    assert await memory_marks.none_was_open(pool)
+    assert await memory_marks.are_open(pool, ["anything"])
+    one, two = KnownStore("run-1", False, 0, 0, "shut"), KnownStore("run-2", False, 0, 0, "begun")
+    await memory_marks.put(pool, one, "node-1")
+    await memory_marks.put(pool, two, "node-2")
+    assert await memory_marks.none_was_open(pool)
+    assert not await memory_marks.are_open(pool, ["run-1"])
+    await memory_marks.put(pool, replace(one, phase="open"), "node-1")
+    assert not await memory_marks.none_was_open(pool)
+    assert await memory_marks.are_open(pool, ["run-1"])
+    assert not await memory_marks.are_open(pool, ["run-1", "run-2"])
+    await memory_marks.forget_others(pool, ["node-2", "node-3"])
+    assert await memory_marks.find(pool, "node-1") is None
+    assert await memory_marks.find(pool, "node-2") == two
+    assert await memory_marks.find(pool) is None
