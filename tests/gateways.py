@@ -3,7 +3,6 @@
 Where one cannot be had, the test is skipped and says what is missing. Where `CI` is set, that is a failure.
 """
 
-import datetime
 import os
 import re
 import shutil
@@ -18,11 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from certificates import authority
 from registrar_process import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -145,7 +141,13 @@ GATEWAYS: dict[str, Callable[[Place], list[str]]] = {
 @contextmanager
 def gateway(name: str, folder: Path, tool: int, verifier: int, token: str = "") -> Iterator[int]:
     """Run a proxy in front of a tool and yield the port where it listens, by TLS."""
-    make_certificate(folder)
+    certificate = authority().issue(NAME)
+    for file in (
+        "fullchain.pem",
+        "privkey.pem",
+        "tool.pem",
+    ):  # with its key; whoever reads it takes what he looks for
+        (folder / file).write_bytes(certificate)
     (folder / "tool-token").write_text(token)
     place = Place(folder, free_port(), tool, verifier, token)
     command = GATEWAYS[name](place)
@@ -160,28 +162,6 @@ def gateway(name: str, folder: Path, tool: int, verifier: int, token: str = "") 
     finally:
         process.terminate()
         process.wait(10)
-
-
-def make_certificate(folder: Path) -> None:
-    """Write a certificate that only its maker trusts, in the files that configurations name."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
-        .sign(key, SHA256())
-        .public_bytes(Encoding.PEM)
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    for file, content in (
-        ("fullchain.pem", certificate),
-        ("privkey.pem", private),
-        ("tool.pem", certificate + private),
-    ):
-        (folder / file).write_bytes(content)
 
 
 def _await_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
