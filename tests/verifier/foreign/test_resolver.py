@@ -26,11 +26,18 @@ async def test_public_addresses() -> None:
     assert await resolved(["8.8.8.8", "2606:4700::1111"]) == ["8.8.8.8", "2606:4700::1111"]
 
 
-@pytest.mark.parametrize("found", [["10.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["::1", "8.8.8.8"], ["x"], []])
+@pytest.mark.parametrize("found", [["10.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["::1", "8.8.8.8"], ["x"]])
 async def test_one_address_spoils_a_name(found: list[str]) -> None:
-    """A name with a private address among public ones is refused as a whole, and so is one without any."""
+    """A name with a private address among public ones is refused as a whole."""
     with pytest.raises(AddressRefused):
         await resolved(found)
+
+
+async def test_a_name_without_addresses() -> None:
+    """It leads nowhere, which is another thing than leading somewhere private."""
+    with pytest.raises(OSError, match="no address") as caught:
+        await resolved([])
+    assert not isinstance(caught.value, AddressRefused)
 
 
 async def test_this_machine() -> None:

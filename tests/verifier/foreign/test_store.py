@@ -32,7 +32,7 @@ async def documents(valkey: ValkeyServer) -> AsyncIterator[RedisDocuments]:
 def test_a_document_is_read_as_it_was_written() -> None:
     """Keys, times and failures outlive the way through Redis; what cannot be read is not known."""
     key = ForeignKey(generate().public.jwk, 5, 7)
-    for document in (Document(), known(3.25, key), known(3.25), known(1.5, key).failed(NOW)):
+    for document in (Document(), known(3.25, key), known(3.25), known(1.5, key).failed(NOW, "tls")):
         assert Document.decode(document.encode()) == document
     for data in (
         None,
@@ -40,9 +40,9 @@ def test_a_document_is_read_as_it_was_written() -> None:
         b"x",
         b"1 ",
         b"1 []",
-        b"1 [1,2,3,3,[[1]],4,5]",
-        b"1 [1,2,3,null,[[1,2,3]],4,5]",
-        b'x [1,2,3,"",null,4,5]',
+        b"1 [1,2,3,3,[[1]],4,5,null]",
+        b"1 [1,2,3,null,[[1,2,3]],4,5,null]",
+        b'x [1,2,3,"",null,4,5,null]',
         b"\xff {}",
     ):
         assert Document.decode(data) == Document()
@@ -79,7 +79,7 @@ async def test_late_answer_brings_no_removed_key_back(documents: RedisDocuments)
     old, new = ForeignKey(generate().public.jwk, 0, 0), ForeignKey(generate().public.jwk, 0, 0)
     await documents.write(URL, "b", known(8.000002, new), NOW)
     assert await documents.write(URL, "a", known(8.000001, old), NOW) == known(8.000002, new)
-    failed = known(8.000001, old).failed(NOW)
+    failed = known(8.000001, old).failed(NOW, "tls")
     assert await documents.write(URL, "a", failed, NOW) == known(8.000002, new)
     assert await documents.read(URL) == known(8.000002, new)
 
@@ -109,7 +109,7 @@ async def test_in_a_cluster(cluster: Cluster) -> None:
 async def test_documents_end(documents: RedisDocuments, valkey: ValkeyServer) -> None:
     """A directory is kept for an hour beyond its time, a failure for as long as it is counted."""
     await documents.write(URL, "a", known(5), NOW)
-    await documents.write("https://other.example/", "a", Document().failed(NOW), NOW)
+    await documents.write("https://other.example/", "a", Document().failed(NOW, "tls"), NOW)
     with Redis.from_url(valkey.url) as client:
         lives = sorted(client.ttl(key) for key in client.scan_iter("d*"))
     assert 60 <= lives[0] <= 65

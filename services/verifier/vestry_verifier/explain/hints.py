@@ -5,12 +5,13 @@ from typing import Final
 
 from vestry_service.trust import Signer
 from vestry_signatures import Claim, Proof, Signature
-from vestry_signatures.errors import VestryError
+from vestry_signatures.errors import DirectoryUnreachable, VestryError
 from vestry_verifier.explain import bodies, texts, variants
 from vestry_verifier.explain.accounts import Account, Scene
-from vestry_verifier.explain.sentences import BY_REASON
+from vestry_verifier.explain.sentences import BY_FETCH, BY_REASON
 from vestry_verifier.explain.telling import base_of
 from vestry_verifier.explain.words import shortened
+from vestry_verifier.foreign.answer import FetchFailed
 
 MILLISECONDS: Final = 100_000_000_000
 """A time that is greater is no number of seconds before the year 5138."""
@@ -140,9 +141,11 @@ def _unknown(account: Account, scene: Scene) -> str | None:
 def _agent(account: Account, scene: Scene) -> str | None:
     del scene
     claim = account.claim
-    if isinstance(claim, Claim) and claim.agent is not None:
-        return f"{shortened(claim.agent.value)} is none of them. {BY_REASON['UNTRUSTED_SIGNATURE_AGENT']}"
-    return None
+    if not isinstance(claim, Claim) or claim.agent is None:
+        return None
+    told = f"{shortened(claim.agent.value)} is none of them. {BY_REASON['UNTRUSTED_SIGNATURE_AGENT']}"
+    uncovered = " Of these hosts the signature must cover Signature-Agent, which this one does not."
+    return told + (uncovered if claim.profile == "vestauth" else "")
 
 
 def _revoked(account: Account, scene: Scene) -> str | None:
@@ -156,9 +159,11 @@ def _directory(account: Account, scene: Scene) -> str | None:
     del scene
     if not isinstance(account.signer, Signer) or not account.signer.foreign:
         return None
-    return (
-        f"See whether {shortened(account.signer.directory_url)} answers 200 with a JWK Set, then sign anew."
-    )
+    error = None if account.sought is None else account.sought.result
+    cause = error.__cause__ if isinstance(error, DirectoryUnreachable) else None
+    why = BY_FETCH.get(cause.result, "") if isinstance(cause, FetchFailed) else ""
+    url = shortened(account.signer.directory_url)
+    return f"See whether {url} answers 200 with a JWK Set, then sign anew. {why}".rstrip()
 
 
 _SPECIAL: Final[Mapping[str, Callable[[Account, Scene], str | None]]] = {

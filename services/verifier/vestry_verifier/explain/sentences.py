@@ -35,3 +35,17 @@ BY_REASON: Final[Mapping[str, str]] = {
     "REPLAY_STORE_UNAVAILABLE": "See whether Redis answers and the registrar runs, then sign anew.",
     "DATABASE_UNAVAILABLE": "See whether Postgres answers, then sign anew.",
 }
+
+BY_FETCH: Final[Mapping[str, str]] = {
+    "no_such_host": "Its name does not resolve here.",
+    "address_refused": "It has an address that is not public: FETCH_ALLOW_PRIVATE can name its network.",
+    "unreachable": "No connection to it could be made: see whether the verifier is let out to its port.",
+    "timeout": "It did not answer whole within two seconds.",
+    "tls": "Its certificate is not for this name, or not by an authority that is trusted here.",
+    "status": "It answered with another status than 200; redirects are not followed.",
+    "coded": "It sent its directory compressed, although that was not asked for.",
+    "too_large": "Its directory is longer than 64 KiB.",
+    "malformed": "What it sent is no directory: see its media type, and that it is a JWK Set of at most 32 keys.",
+    "too_many_paths": "Too many new paths of this host were asked for in the last minute.",
+}
+"""Why the directory of a foreign agent could not be fetched, by the result that the metrics count."""

@@ -88,7 +88,7 @@ class Directories:
         now = self._clock()
         if document.is_fresh(now) or document.serves_stale(now):  # (5)
             return document
-        raise DirectoryUnreachable
+        raise DirectoryUnreachable from FetchFailed(document.why or "unknown")
 
     async def aclose(self) -> None:
         """Stop what is under way."""
@@ -153,14 +153,14 @@ class Directories:
     def _require_curiosity(self, directory: Directory, document: Document) -> None:
         is_new = document.keys is None and not directory.is_hosts_own
         if is_new and not self._curiosity.allows(directory.authority, self._clock()):  # (6)
-            raise DirectoryUnreachable
+            raise DirectoryUnreachable from FetchFailed("too_many_paths")
 
     async def _fetched(self, directory: Directory, known: Document, started: float) -> Document:
         now = self._clock()
         try:
             fetched = await self._fetcher.fetch(directory, known.etag if known.keys is not None else None)
-        except FetchFailed:
-            return known.failed(self._clock())
+        except FetchFailed as failure:
+            return known.failed(self._clock(), failure.result)
         keys = known.keys if fetched.keys is None else tuple(fetched.keys)
         fresh_until = now + fetched.lifetime
         return Document(started, fresh_until, fetched.lifetime, fetched.stale_for, fetched.etag, keys)

@@ -25,6 +25,7 @@ class Document(NamedTuple):
         keys: None where it is not known.
         failures: how many fetches have failed since.
         retry_at: when the next one may be tried.
+        why: the result of the last one that failed, or None.
     """
 
     started: float = 0.0
@@ -35,6 +36,7 @@ class Document(NamedTuple):
     keys: tuple[ForeignKey, ...] | None = None
     failures: int = 0
     retry_at: float = 0.0
+    why: str | None = None
 
     @property
     def fetched_at(self) -> float:
@@ -53,10 +55,10 @@ class Document(NamedTuple):
         """Tell whether somebody has fetched, or tried to, since `known` was."""
         return self.started > known.started or self.retry_at > known.retry_at
 
-    def failed(self, now: float) -> "Document":
+    def failed(self, now: float, why: str) -> "Document":
         """Return it after one more failure: what was known stays known."""
         failures = self.failures + 1
-        return self._replace(failures=failures, retry_at=now + pause(failures))
+        return self._replace(failures=failures, retry_at=now + pause(failures), why=why)
 
     def life(self, now: float) -> float:
         """Return for how many seconds it is worth keeping: while it may serve, or while failures are counted."""
@@ -66,15 +68,8 @@ class Document(NamedTuple):
     def encode(self) -> bytes:
         """Return the bytes that Redis keeps."""
         keys = None if self.keys is None else [list(key) for key in self.keys]
-        rest = [
-            self.fresh_until,
-            self.lifetime,
-            self.stale_for,
-            self.etag,
-            keys,
-            self.failures,
-            self.retry_at,
-        ]
+        rest = [self.fresh_until, self.lifetime, self.stale_for, self.etag, keys]
+        rest += [self.failures, self.retry_at, self.why]
         return b"%.6f %b" % (self.started, orjson.dumps(rest))
 
     @classmethod
@@ -82,9 +77,10 @@ class Document(NamedTuple):
         """Read what Redis keeps; what is not there or cannot be read is a directory that is not known."""
         started, _, rest = (data or b"").partition(b" ")
         try:
-            fresh_until, lifetime, stale_for, etag, keys, failures, retry_at = orjson.loads(rest)
+            fresh_until, lifetime, stale_for, etag, keys, *failed = orjson.loads(rest)
             found = None if keys is None else tuple(map(_key, keys))
-            return cls(float(started), fresh_until, lifetime, stale_for, etag, found, failures, retry_at)
+            failures, retry_at, why = failed
+            return cls(float(started), fresh_until, lifetime, stale_for, etag, found, failures, retry_at, why)
         except (ValueError, TypeError):
             return cls()
 

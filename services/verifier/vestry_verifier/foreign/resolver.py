@@ -92,7 +92,9 @@ class CheckedResolver(AbstractResolver):
         allowed = [address for address in found if self._addresses.may_be_reached(address)]
         if is_loopback_host(host):
             found = allowed or found  # one of the two families may be named alone
-        if not found or len(allowed) < len(found):
+        if not found:
+            raise OSError("the name has no address")
+        if len(allowed) < len(found):
             raise AddressRefused("the name has an address that may not be reached")
         return [_result(host, port, address) for address in found]
 
