@@ -14,7 +14,7 @@ from documents import ROOT
 from replay_stores import claim, now, real_stores, record
 from services import running
 from stores import ValkeyServer
-from topologies import Cluster, Node
+from topologies import Cluster, Node, wait_for
 from vestry.embedded import DataDir
 from vestry_service.live_records import Mark
 from vestry_service.redis import connect
@@ -79,8 +79,8 @@ async def test_the_documented_rights_are_enough_in_a_cluster(cluster: Cluster) -
 class TlsServer(Node):
     """Debian's Redis, with TLS alone: it asks for a certificate."""
 
-    def __init__(self, data_dir: DataDir, program: str, folder: Path) -> None:
-        super().__init__(data_dir)
+    def __init__(self, data_dir: DataDir, program: str, folder: Path, **settings: str) -> None:
+        super().__init__(data_dir, settings)
         self._program = Path(program)
         certificate = {
             "tls-cert-file": "server.pem",
@@ -92,24 +92,57 @@ class TlsServer(Node):
 
 
 @pytest.fixture(scope="module")
-def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TlsServer, Path]]:
-    program = shutil.which("redis-server")
-    if program is None:
+def program() -> str:
+    """A Redis with TLS."""
+    found = shutil.which("redis-server")
+    if found is None:
         because = (
             "redis-server, which has TLS, is missing: on Debian `apt-get install redis-server` brings it"
         )
         if os.environ.get("CI"):
             pytest.fail(because)
         pytest.skip(because)
+    return found
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the authority's certificate, and keys and certificates of a server and of ours."""
     folder = tmp_path_factory.mktemp("tls")
     (folder / "ca.pem").write_bytes(authority().certificate.public_bytes(Encoding.PEM))
     (folder / "server.pem").write_bytes(authority().issue("127.0.0.1"))
     (folder / "client.pem").write_bytes(authority().issue("vestry"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tls_server(
+    program: str, certificates: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[TlsServer, Path]]:
+    """A running one, and the folder of certificates."""
     with DataDir(tmp_path_factory.mktemp("redis")) as data_dir:
-        server = TlsServer(data_dir, program, folder)
+        server = TlsServer(data_dir, program, certificates)
         server.start()
-        yield server, folder
+        yield server, certificates
         server.stop()
+
+
+async def test_a_cluster_over_tls(program: str, certificates: Path, tmp_path: Path) -> None:
+    """The node is asked who holds what, and then for everything else, over TLS at the port that it names."""
+    enabled = {"cluster-enabled": "yes", "tls-cluster": "yes"}
+    with DataDir(tmp_path) as data_dir:
+        node = TlsServer(data_dir, program, certificates, **enabled)
+        node.start()
+        try:
+            node.ask("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            wait_for(lambda: "cluster_state:ok" in node.ask("CLUSTER", "INFO"))
+            files = f"ssl_ca_certs={certificates}/ca.pem&ssl_certfile={certificates}/client.pem"
+            async with real_stores(node, f"rediss+cluster://127.0.0.1:{node.port}?{files}") as stores:
+                one = claim()
+                assert (await stores.replay.spend([one], now()))[0].fresh
+                assert not (await stores.replay.spend([one], now()))[0].fresh
+        finally:
+            node.stop()
 
 
 async def test_tls_with_a_certificate_of_ours(tls_server: tuple[TlsServer, Path]) -> None:
