@@ -41,6 +41,8 @@ FIELD_TYPES: Final[Mapping[str, str]] = {
 _ONE_STRING: Final = re.compile(r'([a-z*][a-z0-9_.*-]*)=("[ !#-\[\]-~]*")')
 """A dictionary of one string without escapes, which is its own serialisation. Signature-Agent nearly always is."""
 
+_REMEMBERED: Final = 256  # characters; strangers choose them, so longer fields may not fill the memory
+
 
 class Component(NamedTuple):
     """One covered component: its name, its parameters, and the identifier as serialised."""
@@ -126,6 +128,10 @@ def _field_value(request: Request, component: Component, types: Mapping[str, str
     parameters = component.parameters
     if not parameters:
         return request.field(component.name) or ""
+    if (
+        len(parameters) == 1 and "key" in parameters
+    ):  # nearly always: the signer's own member of Signature-Agent
+        return _dictionary_member(request, component)
     if parameters.keys() == {"bs"} and parameters["bs"] is True:
         return request.once((component.name, "bs"), partial(_as_bytes, lines), work=len(lines))
     if "key" in parameters and _is_strict(parameters, {"key", "sf"}):
@@ -150,9 +156,9 @@ def _dictionary_member(request: Request, component: Component) -> str:
     value, key = request.field(component.name) or "", component.parameters["key"]
     if not isinstance(key, str):  # a token is equal to a string to http-sf, and not to RFC 9421
         raise MalformedSignature("the key of a covered dictionary member must be a string")
-    alone = _ONE_STRING.fullmatch(value)
-    if alone is not None and alone[1] == key:
-        return alone[2]
+    alone = _one_string(value) if len(value) <= _REMEMBERED else None
+    if alone is not None and alone[0] == key:
+        return alone[1]
     try:
         members = request.once((component.name, "key"), partial(_members, value), work=len(value))
         if key not in members:
@@ -160,6 +166,12 @@ def _dictionary_member(request: Request, component: Component) -> str:
         return request.once((component.name, "key", key), partial(fields.serialise_member, members[key]))
     except fields.FieldError as error:
         raise MalformedSignature("a covered header is not a dictionary") from error
+
+
+@lru_cache(maxsize=1024)  # an agent says the same at every request
+def _one_string(value: str) -> tuple[str, str] | None:
+    alone = _ONE_STRING.fullmatch(value)
+    return None if alone is None else (alone[1], alone[2])
 
 
 def _members(value: str) -> Mapping[str, fields.Member]:

@@ -96,6 +96,10 @@ def covered_member(field: AgentField, label: str, covered: tuple[Component, ...]
     parts = [part for part in covered if part.name == FIELD]
     if not parts:
         return None
+    if len(parts) == 1 and parts[0].parameters.get("key") == label:
+        return (
+            None if field.bare is not None else field.members.get(label)
+        )  # (1), as nearly every signer has it
     whole = any(not part.parameters for part in parts)
     if field.bare is not None:
         return field.bare if whole else None
