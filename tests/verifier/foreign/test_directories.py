@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from redis import Redis
 
 from services import until
 from stores import ValkeyServer
@@ -205,6 +206,23 @@ async def test_removed_key_during_stale_if_error(fleet: Fleet) -> None:
         fleet.now += wait
         for at in (0, 1):
             assert (await fleet.finds(OLD, at), await fleet.finds(NEW, at)) == ("UNKNOWN_KEY", "yes")
+
+
+async def test_store_that_was_set_back(fleet: Fleet, valkey: ValkeyServer) -> None:
+    """Where Redis has lost what it knew, or knows again what is older, a removed key does not come back."""
+    assert [await fleet.finds(at=at) for at in (0, 1)] == ["yes"] * 2
+    with Redis.from_url(valkey.url) as client:
+        [name] = client.scan_iter("d*")
+        old = client.get(name)
+        fleet.now += 61
+        fleet.fetcher.brings = Fetched([entry(NEW)], '"2"', 600)
+        assert await fleet.finds(NEW) == "yes"
+        for setting_back in (lambda: client.set(name, old), client.flushall):
+            setting_back()
+            fleet.now += 2
+            for at in (0, 1):
+                assert (await fleet.finds(OLD, at), await fleet.finds(NEW, at)) == ("UNKNOWN_KEY", "yes")
+    assert fleet.fetcher.times == 2
 
 
 async def test_removal_is_known_to_all_within_a_second(fleet: Fleet) -> None:

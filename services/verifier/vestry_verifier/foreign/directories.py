@@ -12,6 +12,8 @@
    not known is `DIRECTORY_UNREACHABLE`. A failure never takes a known key away, an answer that lacks it does.
 6. A host has one directory of its own and paths without end. New ones that strangers name are fetched 30 times a
    minute for a host at most, so that nobody makes us flood it, or fill Redis.
+7. A store that knows less than this process has lost something, in a failover say. It is told again, so that a key
+   which was removed does not come back with what is older.
 """
 
 import asyncio
@@ -113,7 +115,11 @@ class Directories:
         return await self._work.run(("look", url), lambda: self._read(url))
 
     async def _read(self, url: str) -> Document:
-        return self._remember(url, await self._documents.read(url))
+        document = await self._documents.read(url)
+        known = self._seen.get(url)
+        if known is not None and known.document.started > document.started:  # (7)
+            document = await self._documents.write(url, "", known.document, self._clock())
+        return self._remember(url, document)
 
     def _remember(self, url: str, document: Document) -> Document:
         known = self._seen.get(url)
