@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 from vestry_service.live_records import LiveRecord, book_key, mark_key, nonce_key, record_key
 from vestry_service.replay import Answer, Claim, judge, nonce_life, read_record
-from vestry_service.store.batches import Part
+from vestry_service.store.calls import Part
 from vestry_service.store.open import open_batcher
 from vestry_service.store.script import Script
 

@@ -22,7 +22,7 @@ from vestry_service.live_records import Mark, nonce_key
 from vestry_service.replay import Claim
 from vestry_service.replay_bound import Bound
 from vestry_service.replay_redis import RedisReplayStore
-from vestry_service.store.batches import Call
+from vestry_service.store.calls import Call
 from vestry_signatures.errors import ReplayStoreUnavailable
 
 

@@ -18,7 +18,8 @@ from typing import Any
 
 from hiredis import ReplyError
 
-from vestry_service.store.batches import Batcher, Call, Part
+from vestry_service.store.batches import Batcher
+from vestry_service.store.calls import Call, Part
 from vestry_service.store.greeting import Refused
 from vestry_service.store.link import Link
 from vestry_service.store.nodes import ClusterWatch, NodeFinder

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from vestry_service.store.batches import Batcher, Part
+from vestry_service.store.batches import Batcher
+from vestry_service.store.calls import Part
 from vestry_service.store.cluster import ClusterBatcher
 from vestry_service.store.link import Always, Finder, Link
 from vestry_service.store.nodes import ClusterWatch, Nodes
