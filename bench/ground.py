@@ -12,17 +12,12 @@ from typing import Final, NamedTuple
 from bench import traffic
 from bench.peers import ROOT, released
 from bench.stacks import Running, Stores, free_port, python_module, server, stores
-from vestry_signatures import PrivateKey, generate
+from bench.traffic import Agent
+from vestry_signatures import generate
 
 CONNECTIONS: Final = 32
+AGENTS: Final = 32
 _HERE: Final = {"PYTHONPATH": str(ROOT)}
-
-
-class Agent(NamedTuple):
-    """An agent that a server knows."""
-
-    key: PrivateKey
-    url: str
 
 
 class Vestry(NamedTuple):
@@ -57,9 +52,9 @@ class Ground:
         return self._exits.enter_context(vestry(self.folder, self.stores))
 
     @cached_property
-    def agent(self) -> Agent:
-        """An agent of ours."""
-        return register(self.vestry.registrar.port)
+    def agents(self) -> list[Agent]:
+        """Agents of ours: several, since each may leave only so many signatures within the life of one."""
+        return [register(self.vestry.registrar.port) for _ in range(AGENTS)]
 
     @cached_property
     def hello(self) -> Running:

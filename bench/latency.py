@@ -1,18 +1,19 @@
 """How long one answer takes: at a moderate load, and while others send batches."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from bench import traffic
 from bench.again import undisturbed
 from bench.figures import percentile
-from bench.ground import Agent, Ground
+from bench.ground import Ground
 from bench.load import rate
 from bench.open_loop import latencies
 from bench.report import Goal, Measurement, Row
 from bench.stacks import Running
+from bench.traffic import Agent
 from bench.verify import verify_slice, whoami_slice
 
 LOAD: Final = 0.45
@@ -59,12 +60,12 @@ def _p99(times: list[float]) -> float:
 
 def _ours(ground: Ground) -> list[float]:
     per_second = LOAD * verify_slice(ground)().rate
-    return _questions(ground.vestry.verifier, ground.agent, per_second)
+    return _questions(ground.vestry.verifier, ground.agents, per_second)
 
 
-def _questions(verifier: Running, agent: Agent, per_second: float) -> list[float]:
+def _questions(verifier: Running, agents: Sequence[Agent], per_second: float) -> list[float]:
     number = int(LENGTH * per_second)
-    requests = traffic.verify_requests(f"localhost:{verifier.port}", agent.key, agent.url, number)
+    requests = traffic.verify_requests(f"localhost:{verifier.port}", agents, number)
     return latencies(verifier.port, requests, per_second)
 
 
@@ -80,16 +81,16 @@ def _theirs(ground: Ground) -> list[float]:
 
 def _beside_batches(ground: Ground, size: int) -> list[float]:
     with _stream(ground, size):
-        return _questions(ground.vestry.verifier, ground.agent, SINGLES)
+        return _questions(ground.vestry.verifier, ground.agents, SINGLES)
 
 
 @contextmanager
 def _stream(ground: Ground, size: int) -> Iterator[None]:
     """Keep one batch on its way all the time."""
-    verifier, agent = ground.vestry.verifier, ground.agent
+    verifier, agents = ground.vestry.verifier, ground.agents
     authority = f"localhost:{verifier.port}"
     number = int(10_000 * (LENGTH + 1) / size)
-    batches = traffic.batch_requests(authority, agent.key, agent.url, number, size)
+    batches = traffic.batch_requests(authority, agents, number, size)
     stream = threading.Thread(target=rate, args=(verifier.port, batches, 1, LENGTH + 0.5))
     stream.start()
     try:

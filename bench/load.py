@@ -16,7 +16,7 @@ from bench.stacks import Running
 
 
 class LoadError(Exception):
-    """The server answered something else than 200: the figures would be of errors."""
+    """The server refused something, perhaps one question of a batch: the figures would be of errors."""
 
 
 class _Connection(asyncio.Protocol):
@@ -38,7 +38,7 @@ class _Connection(asyncio.Protocol):
         head, found, body = self._received.partition(b"\r\n\r\n")
         if not found or len(body) < content_length(head):
             return
-        if not self._received.startswith(b"HTTP/1.1 200 "):
+        if not self._received.startswith(b"HTTP/1.1 200 ") or b'{"error":' in body:
             self._finish(LoadError(self._received[:600].decode("latin-1")))
             return
         self._received = b""

@@ -61,7 +61,9 @@ def _agent(ground: Ground) -> float:
     with vestry(folder, ground.stores) as running:
         port, base = running.verifier.port, f"localhost:{running.registrar.port}"
         requests = [
-            traffic.verify_requests(f"localhost:{port}", key, f"http://agent-{uid}.{base}", 1)[0]
+            traffic.verify_requests(
+                f"localhost:{port}", [traffic.Agent(key, f"http://agent-{uid}.{base}")], 1
+            )[0]
             for uid, key in agents
         ]
         rate(port, requests[:WARM_UP], CONNECTIONS, 600)

@@ -54,11 +54,11 @@ def profile(ground: Ground, readme: Path) -> None:
 
 
 def _targets(ground: Ground) -> list[Target]:
-    (registrar, verifier, _), agent = ground.vestry, ground.agent
+    (registrar, verifier, _), agents = ground.vestry, ground.agents
     asked, base, seconds = f"localhost:{verifier.port}", f"localhost:{registrar.port}", LENGTH + 4
-    at_home = traffic.directory_request(urlsplit(agent.url).netloc)
-    singles = traffic.verify_requests(asked, agent.key, agent.url, 9_000 * seconds)
-    batches = traffic.batch_requests(asked, agent.key, agent.url, 240 * seconds, 50)
+    at_home = traffic.directory_request(urlsplit(agents[0].url).netloc)
+    singles = traffic.verify_requests(asked, agents, 9_000 * seconds)
+    batches = traffic.batch_requests(asked, agents, 240 * seconds, 50)
     return [
         Target("verify", "/verify", verifier, singles),
         Target("batch", "/verify/batch", verifier, batches),

@@ -5,10 +5,11 @@ from urllib.parse import urlsplit
 
 from bench import traffic
 from bench.figures import Sample, Slice
-from bench.ground import CONNECTIONS, Agent, Ground
+from bench.ground import CONNECTIONS, Ground
 from bench.load import sample
 from bench.report import Comparison, compare
 from bench.stacks import Running
+from bench.traffic import Agent
 
 
 def register(ground: Ground) -> list[Comparison]:
@@ -26,7 +27,7 @@ def _compare(
 ) -> list[Comparison]:
     if ground.vestauth is None:
         return []
-    ours = measuring(ground.vestry.registrar, ground.agent, ground.seconds)
+    ours = measuring(ground.vestry.registrar, ground.agents[0], ground.seconds)
     theirs = measuring(ground.vestauth, ground.vestauth_agent, ground.seconds)
     return [compare((what, ours), ("the same at the vestauth server", theirs), ground.rounds, goal)]
 

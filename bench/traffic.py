@@ -1,8 +1,9 @@
 """The requests of a load, as bytes: each signed beforehand, for one use."""
 
 import time
-from itertools import count
-from typing import Final
+from collections.abc import Sequence
+from itertools import count, cycle, islice
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -11,6 +12,13 @@ from vestry_signatures.agent_url import WELL_KNOWN_PATH
 
 _numbers = count()
 _JSON: Final = {"Content-Type": "application/json"}
+
+
+class Agent(NamedTuple):
+    """An agent that a server knows."""
+
+    key: PrivateKey
+    url: str
 
 
 def post(authority: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> bytes:
@@ -33,24 +41,28 @@ def signed(key: PrivateKey, method: str, url: str, agent_url: str | None) -> dic
     )
 
 
-def question(key: PrivateKey, agent_url: str) -> dict[str, object]:
+def question(agent: Agent) -> dict[str, object]:
     """What a tool asks that received a signed GET."""
     url = "https://tool.example/things?page=2"
-    return {"method": "GET", "url": url, "headers": signed(key, "GET", url, agent_url)}
+    return {"method": "GET", "url": url, "headers": signed(agent.key, "GET", url, agent.url)}
 
 
-def verify_requests(authority: str, key: PrivateKey, agent_url: str, number: int) -> list[bytes]:
-    """Questions, one each."""
-    return [post(authority, "/verify", orjson.dumps(question(key, agent_url)), _JSON) for _ in range(number)]
+def verify_requests(authority: str, agents: Sequence[Agent], number: int) -> list[bytes]:
+    """Questions, one each, about agents by turns."""
+    return [
+        post(authority, "/verify", orjson.dumps(question(agent)), _JSON)
+        for agent in islice(cycle(agents), number)
+    ]
 
 
-def batch_requests(authority: str, key: PrivateKey, agent_url: str, number: int, size: int) -> list[bytes]:
-    """Batches of so many questions each."""
+def batch_requests(authority: str, agents: Sequence[Agent], number: int, size: int) -> list[bytes]:
+    """Batches of so many questions each, about agents by turns."""
+    turns = cycle(agents)
     return [
         post(
             authority,
             "/verify/batch",
-            orjson.dumps({"requests": [question(key, agent_url) for _ in range(size)]}),
+            orjson.dumps({"requests": [question(agent) for agent in islice(turns, size)]}),
             _JSON,
         )
         for _ in range(number)

@@ -43,11 +43,11 @@ def batch(ground: Ground) -> list[Comparison]:
 
 def verify_slice(ground: Ground) -> Slice:
     """Questions by some connections at once."""
-    verifier, agent = ground.vestry.verifier, ground.agent
+    verifier, agents = ground.vestry.verifier, ground.agents
 
     def measure() -> Sample:
         number = int(ground.seconds * 16_000)
-        requests = traffic.verify_requests(f"localhost:{verifier.port}", agent.key, agent.url, number)
+        requests = traffic.verify_requests(f"localhost:{verifier.port}", agents, number)
         return sample(verifier, requests, CONNECTIONS, ground.seconds)
 
     return measure
@@ -67,18 +67,18 @@ def whoami_slice(ground: Ground) -> Slice:
 
 
 def _hello_slice(ground: Ground) -> Slice:
-    server, agent = ground.hello, ground.agent
-    like = traffic.verify_requests("localhost", agent.key, agent.url, 1)
+    server = ground.hello
+    like = traffic.verify_requests("localhost", ground.agents, 1)
     requests = traffic.hello_requests(f"localhost:{server.port}", like * int(ground.seconds * 60_000))
     return lambda: sample(server, requests, CONNECTIONS, ground.seconds)
 
 
 def _batch_slice(ground: Ground, size: int) -> Slice:
-    verifier, agent = ground.vestry.verifier, ground.agent
+    verifier, agents = ground.vestry.verifier, ground.agents
 
     def measure() -> Sample:
         number = int(ground.seconds * 20_000 / size)
-        requests = traffic.batch_requests(f"localhost:{verifier.port}", agent.key, agent.url, number, size)
+        requests = traffic.batch_requests(f"localhost:{verifier.port}", agents, number, size)
         return sample(verifier, requests, 4, ground.seconds, size)
 
     return measure
