@@ -22,7 +22,7 @@ def undisturbed(measure: Callable[[], T]) -> T:
         try:
             return measure()
         except LoadError as error:
-            said = str(error).splitlines()[0]
+            said = str(error)
             say(f"made again: {said}")
             repeated.append(said)
     return measure()

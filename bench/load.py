@@ -19,6 +19,12 @@ class LoadError(Exception):
     """The server refused something, perhaps one question of a batch: the figures would be of errors."""
 
 
+def refusal(head: bytes, body: bytes) -> LoadError:
+    """Say in a line what was refused."""
+    line = head.partition(b"\r\n")[0]
+    return LoadError((line + b" " + body[max(0, body.find(b'{"error":')) :][:300]).decode("latin-1"))
+
+
 class _Connection(asyncio.Protocol):
     """Sends the next request as soon as the last one is answered, until there are none or time is up."""
 
@@ -39,7 +45,7 @@ class _Connection(asyncio.Protocol):
         if not found or len(body) < content_length(head):
             return
         if not self._received.startswith(b"HTTP/1.1 200 ") or b'{"error":' in body:
-            self._finish(LoadError(self._received[:600].decode("latin-1")))
+            self._finish(refusal(head, body))
             return
         self._received = b""
         self.answers += 1

@@ -18,7 +18,7 @@ from typing import Final, cast
 
 import uvloop
 
-from bench.load import LoadError, content_length
+from bench.load import LoadError, content_length, refusal
 
 CONNECTIONS: Final = 64
 WARM_UP: Final = 0.2
@@ -125,7 +125,7 @@ class _Connection(asyncio.Protocol):
         if not found or len(body) < content_length(head):
             return
         if not head.startswith(b"HTTP/1.1 200 "):
-            self._pool.failed(LoadError(self._received[:600].decode("latin-1")))
+            self._pool.failed(refusal(head, body))
             return
         self._received = b""
         self._pool.answered(self, self._number)
