@@ -1,7 +1,7 @@
 """What a registrar's size does to it: a million agents beside a thousand, on the same Postgres.
 
-Three ways, each for agents drawn at random: the statement behind a key directory, alone; the directory over HTTP, which
-the registrar keeps near once it was read; and the question that a verifier asks about a key it has never met.
+Three ways, each for agents drawn at random: the statement behind a key directory, alone; the directory over HTTP,
+which the registrar keeps near once it was read; and the question that a verifier asks about a key it has never met.
 """
 
 import time
