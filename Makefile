@@ -26,7 +26,7 @@ reset: .venv/run.stamp  ## delete DATA_DIR (.vestry), after asking
 
 ifeq ($(T),)
 test: lint  ## check and test everything, or one thing: make test T=tests/client/test_up.py
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile
 else
 test: .venv/dev.stamp
 	@$(PY) -m pytest $(T)

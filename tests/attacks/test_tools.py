@@ -185,15 +185,19 @@ async def test_a_stranger_using_up_what_an_agent_may_do(services: Services, tmp_
 
 async def test_one_agent_filling_the_store(services: Services) -> None:
     """However many it signs, and however many verifiers are asked: no more nonces are kept than it may have."""
-    agent = await services.agent()
     bound = {"MAX_NONCES_PER_KEY": "20"}
     with services.another_verifier(**bound) as one, services.another_verifier(**bound) as two:
-        before = len(services.spent())
-        signed = [agent.sign() for _ in range(80)]
-        asked = [services.verify(each, verifier=(one, two)[place % 2]) for place, each in enumerate(signed)]
-        answers = await asyncio.gather(*asked)
-        assert sorted(answer.status for answer in answers) == [200] * 20 + [429] * 60
-        assert len(services.spent()) - before <= 20
+        for _ in range(5):
+            agent, before = await services.agent(), len(services.spent())
+            signed = [agent.sign() for _ in range(80)]
+            asked = [
+                services.verify(each, verifier=(one, two)[place % 2]) for place, each in enumerate(signed)
+            ]
+            found = sorted([answer.status for answer in await asyncio.gather(*asked)])
+            assert len(services.spent()) - before <= 20
+            if 503 not in found:  # a busy machine may not answer within 250 ms: then once more
+                break
+        assert found == [200] * 20 + [429] * 60
         assert (await services.verify((await services.agent()).sign(), verifier=one)).status == 200
 
 

@@ -1,8 +1,8 @@
 """A Valkey (Redis) of our own: a Unix socket in a private folder, an append-only file, nothing evicted.
 
-What is written is on disk within a second (`appendfsync everysec`): a killed process loses nothing, a
-power cut at most that second. A full memory refuses writes (`noeviction`) where it could otherwise forget
-a nonce and let it be spent twice. Nothing listens on the network.
+What is written is on disk within a second or two (`appendfsync everysec`): a power cut loses at most that, a killed
+process nothing unless the disk is slow to sync just then. A full memory refuses writes (`noeviction`) where it could
+otherwise forget a nonce and let it be spent twice. Nothing listens on the network.
 """
 
 import platform

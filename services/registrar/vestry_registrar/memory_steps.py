@@ -18,7 +18,8 @@ and no key revoked, at a server that was left behind.
 **How "whole" is told: the pulse.** A counter is raised each second, in Redis first, and in Postgres only when
 Redis has acknowledged it. A server that comes back with less than Postgres knows has lost its latest writes.
 One that comes back with at least as much has lost at most what it was told after its last pulse: with
-`appendfsync everysec` a power cut can cost that second, with `always` nothing.
+`appendfsync everysec` a power cut can cost that second, and so can a kill while the disk is slow to sync; with
+`always` nothing.
 """
 
 from dataclasses import dataclass
