@@ -1,7 +1,8 @@
 """A service that only says hello, to try the stack with: `hello_service.py NAME PORT INTERNAL_PORT JOURNAL`.
 
 PORT and INTERNAL_PORT name variables. What it does is told by the variable `HELLO_` + NAME in capitals:
-nothing (it is ready at once), `dies` (with last words), or `unready` (until the file JOURNAL.ready exists).
+nothing (it is ready at once), `dies` (with last words), `lists` (what it dies of), or `unready` (until the
+file JOURNAL.ready exists).
 """
 
 import asyncio
@@ -74,5 +75,7 @@ async def main() -> None:
 
 if mood == "dies":
     sys.exit(f"{name} has no luck today")
+if mood == "lists":
+    sys.exit("this must be mended:\n  all of it")
 keep_url()
 asyncio.run(main())

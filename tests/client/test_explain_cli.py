@@ -105,6 +105,15 @@ async def test_by_the_rules_of_a_tool(services: Services, tmp_path: Path) -> Non
     assert (without.exit_code, without.stdout) == (2, "")
 
 
+async def test_a_public_port_that_explains_nothing(services: Services) -> None:
+    """Who has not the right is told which port, or which token, would explain."""
+    url = f"http://127.0.0.1:{services.verifier.port}"
+    result = run(services, "--verifier", url, given=json.dumps(asked({})))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "[NOT_FOUND]" in result.stderr
+    assert "--verifier must name an internal port, or --token be of a tool" in result.stderr
+
+
 def test_nobody_waits_for_what_nobody_knows_to_type() -> None:
     """Without a request, at a terminal, it is said which forms there are."""
     master, terminal = pty.openpty()

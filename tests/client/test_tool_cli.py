@@ -36,7 +36,7 @@ def test_a_good_file_is_told_so() -> None:
     """With what it has."""
     done = CliRunner().invoke(main, ["tool", "check", str(SAMPLE)])
     assert (done.exit_code, done.output) == (
-        0, "2 tools with tokens: orders, search; without a token: default\n",
+        0, "tools with tokens: orders, search; without a token: default\n",
     )  # fmt: skip
 
 

@@ -179,6 +179,15 @@ def test_a_service_that_dies_at_once_takes_everything_down(stacks: Stacks) -> No
     assert "Traceback" not in said
 
 
+def test_a_list_of_last_words_stays_whole(stacks: Stacks) -> None:
+    """What must be mended is told with its head, not by its last line."""
+    stack = stacks.up(HELLO_REGISTRAR="lists")
+    assert stack.ends() == 1
+    said = stack.output.read_text()
+    assert "  | this must be mended:\n  |   all of it\n" in said
+    assert said.endswith("vestry: the registrar ended with code 1\n")
+
+
 @pytest.mark.parametrize(
     ("index", "name"), [(0, "postgres"), (1, "valkey"), (2, "registrar"), (3, "verifier")]
 )

@@ -59,7 +59,9 @@ class JsonOverHttp:
             with refusal:
                 raise click.ClickException(self._message(refusal)) from None
         except urllib.error.URLError as error:
-            raise click.ClickException(f"{self._url} cannot be reached: {error.reason}") from None
+            raise click.ClickException(
+                f"{self._url} cannot be reached: {error.reason}. Where {self._service} runs, say by {self._option}"
+            ) from None
         except (OSError, ValueError, HTTPException):
             raise click.ClickException(f"{self._url} does not answer as {self._service} does") from None
 

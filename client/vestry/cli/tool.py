@@ -61,4 +61,4 @@ def check(path: str) -> None:
     except StartError as error:
         raise click.ClickException(str(error)) from None
     default = "without a token: default" if book.default else "nobody may ask without a token"
-    click.echo(f"{len(book.names)} tools with tokens: {', '.join(book.names) or '-'}; {default}")
+    click.echo(f"tools with tokens: {', '.join(book.names) or 'none'}; {default}")

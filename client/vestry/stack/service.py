@@ -72,7 +72,8 @@ class Service:
         ended = self._process.epitaph()
         self._hear_out()
         words = [word for word in self._words if word.strip()]
-        reason = f": {words.pop().strip()}" if words and not words[-1].startswith("{") else ""
+        # A line of the log, and one of a list whose head came before it, say nothing by themselves.
+        reason = f": {words.pop().strip()}" if words and not words[-1].startswith(("{", " ")) else ""
         return CannotStart(f"the {self.name} {ended}{reason}", tuple(words[-10:]))
 
     def last_words(self) -> str:

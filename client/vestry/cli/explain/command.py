@@ -103,4 +103,6 @@ def _told(question: Question, verifier: str, token: str | None) -> dict[str, Any
     except click.BadParameter:
         raise
     except click.ClickException as error:
-        raise CannotLook(error.message) from None
+        # Its public port shows nothing to whoever has not the right.
+        hint = "; --verifier must name an internal port, or --token be of a tool that may `explain`"
+        raise CannotLook(error.message + hint * error.message.startswith("[NOT_FOUND]")) from None
