@@ -7,6 +7,7 @@ from vestry_service.live_records import (
     TAGS,
     LiveRecord,
     Mark,
+    book_key,
     mark_key,
     nonce_key,
     record_key,
@@ -47,10 +48,11 @@ def test_mark_round_trip() -> None:
 
 
 def test_keys_of_a_kid_share_a_hash_tag() -> None:
-    """A Cluster holds the three keys of one signature in one slot: the text in braces is the same."""
+    """A Cluster holds the four keys of one signature in one slot: the text in braces is the same."""
     assert nonce_key(ALICE, bytes(range(16))) == b"n{Jr}" + bytes(range(16))
     assert record_key(ALICE) == b"k{Jr}" + ALICE.encode()
     assert mark_key(ALICE) == b"g{Jr}"
+    assert book_key(ALICE, "x") == b"b{Jr}" + ALICE.encode() + b"x"
 
 
 def test_a_mark_for_every_kid() -> None:
