@@ -6,11 +6,12 @@ one plain computation, and only where one is missing somebody waits for it: thou
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from vestry_service.errors import AgentNotAllowed
 from vestry_service.questions import THUMBPRINT, Keys, Proven, Question, Terms, Verified
 from vestry_service.trust import Signer
+from vestry_service.turns import groups
 from vestry_signatures import Claim, PublicKey, claims, prove
 from vestry_signatures.errors import (
     ReplayStoreUnavailable,
@@ -19,9 +20,6 @@ from vestry_signatures.errors import (
     UnknownKey,
     VestryError,
 )
-
-TOGETHER: Final = 16
-"""Questions of many that are judged before whoever else waits has a turn: about a millisecond's work."""
 
 
 class _Wanted(NamedTuple):
@@ -54,9 +52,9 @@ class Proving:
     async def prove_all(self, questions: Sequence[Question], terms: Terms, now: int) -> list[Proven]:
         """Do `prove` for each of many, in their order; what one is refused for changes nothing for the others."""
         proven: list[Proven] = []
-        for start in range(0, len(questions), TOGETHER):
-            proven += await self._prove_some(questions[start : start + TOGETHER], terms, now)
-            await asyncio.sleep(0)  # whoever else waits has a turn
+        for some in groups(questions):
+            proven += await self._prove_some(some, terms, now)
+            await asyncio.sleep(0)
         return proven
 
     async def _prove_some(self, questions: Sequence[Question], terms: Terms, now: int) -> list[Proven]:

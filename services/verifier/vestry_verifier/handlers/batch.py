@@ -5,7 +5,7 @@ nothing for the others; of two copies of one request the later is the replay. Al
 round trip. Single calls need not wait for a batch: it gives way every few questions.
 """
 
-from collections.abc import Sequence
+from functools import partial
 from logging import INFO
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from vestry_service.exchange import Answer, Exchange, Reply
 from vestry_service.logging import Logger
 from vestry_service.observed import Observed
 from vestry_service.requests import parse_json_object
+from vestry_service.turns import in_turns
 from vestry_signatures.errors import MalformedRequest
 from vestry_verifier.judge import Judge, Verdict
 from vestry_verifier.question import question_or_error
@@ -34,9 +35,10 @@ def batch_answer(judge: Judge, tools: Tools, logger: Logger) -> Answer:
     async def verify_batch(exchange: Exchange) -> Reply:
         tool = tools.of(exchange.headers.get(hdrs.AUTHORIZATION))
         asked = _requests_in(parse_json_object(await exchange.body(MAX_BODY)))
-        verdicts = await judge.judge_all([question_or_error(each) for each in asked], tool)
-        _log(logger, exchange.seen.request_id, verdicts)
-        results = [_result(verdict) for verdict in verdicts]
+        verdicts = await judge.judge_all(await in_turns(question_or_error, asked), tool)
+        if logger.is_enabled_for(INFO):
+            await in_turns(partial(_log, logger, exchange.seen.request_id), list(enumerate(verdicts)))
+        results = await in_turns(_result, verdicts)
         return Reply(orjson.dumps({"results": results}))
 
     return verify_batch
@@ -58,13 +60,11 @@ def _result(verdict: Verdict) -> dict[str, Any]:
     return told(verdict) if refusal is None else problems.error_object(refusal)
 
 
-def _log(logger: Logger, request_id: str, verdicts: Sequence[Verdict]) -> None:
-    if not logger.is_enabled_for(INFO):
-        return
-    for place, verdict in enumerate(verdicts):
-        seen = Observed(request_id)
-        verdict.note(seen)
-        facts: dict[str, object] = {"request_id": request_id}
-        seen.add_to(facts)
-        facts["item"] = place
-        logger.write(INFO, "judged", facts)
+def _log(logger: Logger, request_id: str, placed: tuple[int, Verdict]) -> None:
+    place, verdict = placed
+    seen = Observed(request_id)
+    verdict.note(seen)
+    facts: dict[str, object] = {"request_id": request_id}
+    seen.add_to(facts)
+    facts["item"] = place
+    logger.write(INFO, "judged", facts)
