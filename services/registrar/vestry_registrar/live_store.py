@@ -98,7 +98,6 @@ class RedisLiveStore:
         self._clock = clock
         self._records = open_batcher(url, WRITE, trips=1, replicas=replicas)
         self._primaries = open_primaries(url)
-        self._marked: dict[str, MarkedServer] = {}
 
     async def write(self, records: Sequence[LiveRecord], *, read_at: float | None = None) -> set[str]:
         if not records:
