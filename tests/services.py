@@ -186,6 +186,11 @@ def jwk_body(jwk: Any) -> bytes:
     return json.dumps({"public_jwk": jwk}).encode()
 
 
+def reasons(answers: Sequence[Answer]) -> set[str]:
+    """What all these answers came to: `verified`, and the reasons of refusals."""
+    return {"verified" if answer.status == 200 else answer.json["error"]["reason"] for answer in answers}
+
+
 class Services:
     """Some registrars and verifiers on the same stores, and what is said to them. See `running`."""
 

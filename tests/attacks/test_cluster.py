@@ -10,7 +10,7 @@ import pytest
 
 import topologies
 from bare_client import Answer
-from services import Agent, Services, running, until
+from services import Agent, Services, reasons, running, until
 from stores import PostgresServer
 from topologies import Cluster, Node, wait_for
 from vestry_registrar import memory_steps
@@ -34,10 +34,6 @@ class Story:
     revoked: list[Answer] = field(default_factory=list)
     again: list[Answer] = field(default_factory=list)
     ready: list[int] = field(default_factory=list)
-
-
-def reasons(answers: list[Answer]) -> set[str]:
-    return {"verified" if answer.status == 200 else answer.json["error"]["reason"] for answer in answers}
 
 
 @pytest.fixture(scope="module")

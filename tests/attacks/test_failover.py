@@ -13,7 +13,7 @@ import pytest
 
 import topologies
 from bare_client import Answer
-from services import Agent, Services, running
+from services import Agent, Services, reasons, running
 from stores import PostgresServer
 from topologies import Node, Watched
 from vestry_service.store.watch import TRUST
@@ -34,10 +34,6 @@ class Story:
     again: list[Answer] = field(default_factory=list)
     cut_off: list[Answer] = field(default_factory=list)
     asked_of_the_old: list[int] = field(default_factory=list)
-
-
-def reasons(answers: list[Answer]) -> set[str]:
-    return {"verified" if answer.status == 200 else answer.json["error"]["reason"] for answer in answers}
 
 
 @pytest.fixture(scope="module")

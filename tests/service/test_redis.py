@@ -20,7 +20,7 @@ from service_log import Log
 from stores import ValkeyServer
 from vestry_service.errors import StartError
 from vestry_service.redis import connect, require_noeviction
-from vestry_service.store.open import open_link
+from vestry_service.store.open import open_primaries
 from vestry_signatures.errors import ReplayStoreUnavailable
 
 
@@ -85,10 +85,13 @@ async def test_unix_sockets_users_and_databases_are_taken_from_the_url(own_valke
     """`unix://user:password@/path?db=N`."""
     assert own_valkey.url.startswith("unix:///")
     own_valkey.command("ACL", "SETUSER", "someone", "on", ">p@w", "~*", "+@all")
-    link = open_link(own_valkey.url.replace("unix://", "unix://someone:p%40w@") + "?db=1&client_name=us")
+    primaries = open_primaries(
+        own_valkey.url.replace("unix://", "unix://someone:p%40w@") + "?db=1&client_name=us"
+    )
+    [link] = (await primaries.links()).values()
     said = await link.ask(("ACL", "WHOAMI"), ("CLIENT", "GETNAME"), ("SET", "only-in-1", "x"))
     assert said == [b"someone", b"us", b"OK"]
-    await link.aclose()
+    await primaries.aclose()
     assert own_valkey.command("GET", "only-in-1") == b"$-1\r\n"
 
 

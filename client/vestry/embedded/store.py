@@ -1,6 +1,7 @@
 """What Postgres and Valkey have in common: begin, become ready, end; and say why, where that fails."""
 
 import time
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from vestry.embedded.data_dir import DataDir
@@ -8,7 +9,7 @@ from vestry.embedded.errors import CannotStart
 from vestry.embedded.process import Process, last_lines
 
 
-class Store:
+class Store(ABC):
     """An embedded store that may be running.
 
     Attributes:
@@ -27,9 +28,9 @@ class Store:
         self.process: Process | None = None
 
     @property
+    @abstractmethod
     def url(self) -> str:
         """The URL that clients use; the same at every start."""
-        raise NotImplementedError
 
     @property
     def running(self) -> bool:
@@ -65,14 +66,17 @@ class Store:
         how = self.process.epitaph() if self.process is not None else "is not running"
         return CannotStart(f"{self.name} {how}; its log is {self.log}", last_lines(self.log))
 
+    @abstractmethod
     def _prepare(self) -> None:
-        raise NotImplementedError
+        """Make the data folder fit to be served."""
 
+    @abstractmethod
     def _spawn(self) -> Process:
-        raise NotImplementedError
+        """Begin the main process."""
 
+    @abstractmethod
     def _is_ready(self, process: Process) -> bool:
-        raise NotImplementedError
+        """Tell whether it answers."""
 
     def _await_ready(self, process: Process, deadline: float) -> None:
         while not self._is_ready(process):

@@ -84,13 +84,5 @@ def open_primaries(text: str) -> Primaries:
     return Nodes(ClusterWatch(url)) if url.topology == "cluster" else OnePrimary(_finder(url))
 
 
-def open_link(text: str) -> Link:
-    """Return a connection to the one primary. Raises ValueError: it is no such URL, or one of a Cluster."""
-    url = parse(text)
-    if url.topology == "cluster":
-        raise ValueError("a Cluster URL names several servers")
-    return Link(_finder(url))
-
-
 def _finder(url: StoreUrl) -> Finder:
     return Sentinels(url) if url.topology == "sentinel" else Always(url)

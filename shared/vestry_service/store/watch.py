@@ -14,6 +14,7 @@ still stand at the old one. Nobody can tell that by the old server alone. So:
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -33,7 +34,7 @@ HANDOVER: Final = 5
 T = TypeVar("T")
 
 
-class Watch:
+class Watch(ABC):
     """Asks a few servers, over lasting connections, and knows when a majority was heard last.
 
     Attributes:
@@ -74,9 +75,9 @@ class Watch:
         for wire in self._wires.values():
             wire.end()
 
+    @abstractmethod
     async def hear(self) -> None:
         """Ask everybody who decides; keep what a majority says. Raises OSError."""
-        raise NotImplementedError
 
     async def ask(self, address: Address, *words: Word) -> Any:
         """Put one question to one of those who decide. Raises OSError, also for an error as its answer."""

@@ -4,7 +4,7 @@
 only that the store is asked what spending would say, and spends nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from vestry_service.live_records import LiveRecord
@@ -105,23 +105,20 @@ class PeekingStore:
     async def spend(self, claims: Sequence[Use], now: int) -> list[Answer]:
         """Tell what spending would have said (`now` does not matter: nothing has to live)."""
         del now
-        try:
-            answers = _one_after_the_other(claims, await self._store.peek(claims))
-        except ReplayStoreUnavailable as error:
-            self.away = error
-            raise
-        for claim, answer in zip(claims, answers, strict=True):
-            self.answers[claim.digest] = answer
-        return answers
+        return self._note(claims, _one_after_the_other(claims, await self._heard(self._store.peek(claims))))
 
     async def recheck(self, claims: Sequence[Use]) -> list[Answer]:
+        return self._note(claims, await self._heard(self._store.recheck(claims)))
+
+    async def _heard(self, asked: Awaitable[list[Answer]]) -> list[Answer]:
         try:
-            answers = await self._store.recheck(claims)
+            return await asked
         except ReplayStoreUnavailable as error:
             self.away = error
             raise
-        for claim, answer in zip(claims, answers, strict=True):
-            self.answers[claim.digest] = answer
+
+    def _note(self, claims: Sequence[Use], answers: list[Answer]) -> list[Answer]:
+        self.answers |= {claim.digest: answer for claim, answer in zip(claims, answers, strict=True)}
         return answers
 
     async def peek(self, claims: Sequence[Use]) -> list[Answer]:
