@@ -114,7 +114,8 @@ def keys() -> None:
     """Revoke an agent's key, or let a new one be attached."""
 
 
-@keys.command("revoke")
+# A kid may begin with a dash, and there are no options of one letter that it could be taken for.
+@keys.command("revoke", context_settings={"ignore_unknown_options": True})
 @click.argument("uid")
 @click.argument("kid")
 @reason
