@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -349,6 +350,7 @@ def test_a_server_that_runs_has_to_be_stopped_first(made: Made, url: str, tmp_pa
 def test_whoever_writes_is_waited_for_and_not_for_long(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of an open transaction are neither missed nor overtaken; one that does not end is said to be there."""
     monkeypatch.setattr("vestry_registrar.adoption.one_transaction.BEGIN", "SET LOCAL lock_timeout = '200ms'")
+    monkeypatch.setattr("vestry_registrar.adoption.adopt.SETTLING", 0.1)
     with closing(psycopg.connect(url)) as writing:
         writing.execute(
             "INSERT INTO agents (uid, created_at, updated_at) VALUES (repeat('9', 24), now(), now())"
@@ -360,6 +362,18 @@ def test_whoever_writes_is_waited_for_and_not_for_long(url: str, monkeypatch: py
         writing.commit()
         take_over(url, despite_connections=True)
     assert sql(url, "SELECT count(*) FROM agents WHERE uid = repeat('9', 24)") == [(1,)]
+
+
+def test_who_is_about_to_leave_is_no_server_that_runs(url: str) -> None:
+    """Postgres counts a client that died for a moment longer: that stands in nobody's way."""
+    leaving = psycopg.connect(url)
+    timer = threading.Timer(0.4, leaving.close)
+    timer.start()
+    try:
+        report = take_over(url)
+    finally:
+        timer.join()
+    assert (report.others, leaving.closed) == (0, True)
 
 
 def test_another_default_isolation_misses_nothing(url: str) -> None:

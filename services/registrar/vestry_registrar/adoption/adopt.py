@@ -4,12 +4,14 @@
 2. A database that was adopted before is left alone; what is not recognised is refused.
 3. Nobody else may be connected to it. The tables are locked against those who come later, but a server that goes on
    after the lock would write behind our back, without the audit trail and without telling the verifiers. So it has to
-   be stopped first, and an open connection says that it was not.
+   be stopped first, and an open connection says that it was not. Postgres counts a client that died (a server just
+   stopped, an adoption just killed) for a moment longer, so it is asked again for a while before anybody is refused.
 4. Only now the rows are read: nothing that is read can change before everything is written.
 5. Rows, rules, migrations, quarantine and audit trail are one transaction; killed anywhere, nothing has happened. A
    dry run does all of it and then takes it back, so what it reports is what would be.
 """
 
+import time
 from typing import Final
 
 import psycopg
@@ -23,6 +25,9 @@ from vestry_registrar.adoption.recognition import adopted, recognise
 from vestry_registrar.adoption.report import Report
 from vestry_registrar.adoption.rows import Connection, read
 from vestry_registrar.migrate import dsn
+
+SETTLING: Final = 2.0
+"""Seconds that Postgres has for seeing that a client is gone."""
 
 # Other clients of this database. What else a server does there by itself has no user.
 OTHERS: Final = """
@@ -93,8 +98,7 @@ def _copy(url: str, into: str, dry_run: bool, despite_connections: bool) -> Repo
 def _lock(connection: Connection, mode: str, whoever_is_there: bool) -> int:
     """Recognise the database and lock its tables; return how many others are connected. See (2), (3)."""
     recognise(connection)
-    found = connection.execute(OTHERS).fetchone()
-    others = int(found[0]) if found else 0
+    others = _others(connection) if whoever_is_there else _others_who_stay(connection)
     if others and not whoever_is_there:
         raise StillInUse(
             f"other connections to the database: {others}. Stop the vestauth server first, and whatever else uses "
@@ -102,3 +106,18 @@ def _lock(connection: Connection, mode: str, whoever_is_there: bool) -> int:
         )
     connection.execute(f"LOCK TABLE agents, public_jwks IN {mode} MODE")
     return others
+
+
+def _others_who_stay(connection: Connection) -> int:
+    deadline = time.monotonic() + SETTLING
+    while (others := _others(connection)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return others
+
+
+def _others(connection: Connection) -> int:
+    connection.execute(
+        "SELECT pg_stat_clear_snapshot()"
+    )  # or the transaction sees what it saw the first time
+    found = connection.execute(OTHERS).fetchone()
+    return int(found[0]) if found else 0
