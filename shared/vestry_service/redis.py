@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from vestry_service.errors import StartError
 from vestry_service.logging import Logger
-from vestry_service.store.greeting import Refused, parse_info
+from vestry_service.store.greeting import Facts, Refused, parse_info
 from vestry_service.store.link import Link
 from vestry_service.store.open import Primaries, open_primaries
 from vestry_signatures.errors import ReplayStoreUnavailable
@@ -29,13 +29,16 @@ class Redis:
         if (one := links.get("")) is not None:
             await one.ask(("PING",))
 
-    async def policies(self) -> dict[str, str | ReplayStoreUnavailable]:
-        """Return the `maxmemory-policy` of every primary by what it is called, or why it does not tell."""
+    async def info(self, section: str) -> dict[str, Facts | ReplayStoreUnavailable]:
+        """Return a section of what every primary says of itself by what it is called, or why it does not tell."""
         try:
             links = await self._links()
         except ReplayStoreUnavailable as error:
             return {"redis": error}
-        return {f"node {node}" if node else "the server": await _policy(link) for node, link in links.items()}
+        return {
+            f"node {node}" if node else "the server": await _info(link, section)
+            for node, link in links.items()
+        }
 
     async def _links(self) -> dict[str, Link]:
         try:
@@ -44,12 +47,12 @@ class Redis:
             raise ReplayStoreUnavailable from error
 
 
-async def _policy(link: Link) -> str | ReplayStoreUnavailable:
+async def _info(link: Link, section: str) -> Facts | ReplayStoreUnavailable:
     try:
-        [reply] = await link.ask(("INFO", "memory"))
+        [reply] = await link.ask(("INFO", section))
     except ReplayStoreUnavailable as error:
         return error
-    return parse_info(reply).get("maxmemory_policy", "unknown")
+    return parse_info(reply)
 
 
 @asynccontextmanager
@@ -70,14 +73,14 @@ async def require_noeviction(redis: Redis, logger: Logger) -> None:
     Raises:
         StartError: its `maxmemory-policy` is another than `noeviction`.
     """
-    for server, policy in (await redis.policies()).items():
-        if isinstance(policy, ReplayStoreUnavailable):
-            cause = policy.__cause__
+    for server, facts in (await redis.info("memory")).items():
+        if isinstance(facts, ReplayStoreUnavailable):
+            cause = facts.__cause__
             told = str(cause) if isinstance(cause, Refused) else type(cause).__name__
             logger.warning(
                 "redis is away, or refuses us: its maxmemory-policy is not known", server=server, cause=told
             )
-        elif policy != "noeviction":
+        elif (policy := facts.get("maxmemory_policy", "unknown")) != "noeviction":
             raise StartError(
                 f"REDIS_URL: the maxmemory-policy of {server} is {policy}, so it may forget nonces and let "
                 "signatures be replayed; set maxmemory-policy noeviction"

@@ -37,6 +37,7 @@ from vestry_service.postgres import Pool, open_pool, ping
 from vestry_service.redis import connect, require_noeviction
 from vestry_service.replay import ReplayStore
 from vestry_service.replay_redis import RedisReplayStore
+from vestry_service.replicas import look_after_replicas
 from vestry_service.start import VERSION
 from vestry_service.trust import OwnAgents
 from vestry_service.verification import Terms, Verification
@@ -73,6 +74,7 @@ async def open_registrar(
         metrics.watch(metrics.db_pool_connections.labels("idle"), pool.get_idle_size)
         health.add("postgres", partial(ping, pool))
         health.add("redis", redis.ping)
+        await look_after_replicas(redis, settings.nonce_replicas, health, logger)
         store = PatientStore(
             RedisReplayStore(settings.redis_url, settings.clock_skew, settings.nonce_replicas)
         )

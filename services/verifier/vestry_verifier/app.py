@@ -19,6 +19,7 @@ from vestry_service.metrics import Metrics
 from vestry_service.policy import policy_of
 from vestry_service.redis import connect, require_noeviction
 from vestry_service.replay_redis import RedisReplayStore
+from vestry_service.replicas import look_after_replicas
 from vestry_service.trust import OwnAgents
 from vestry_service.verification import Verification
 from vestry_signatures.agent_url import AgentUrls
@@ -89,6 +90,7 @@ async def open_verifier(
         await require_noeviction(redis, logger)
         store = RedisReplayStore(settings.redis_url, settings.clock_skew, settings.nonce_replicas)
         health.add("redis", redis.ping)
+        await look_after_replicas(redis, settings.nonce_replicas, health, logger)
         health.add("registrar", registrar.alive, required=False)
         if keeper is not None:
             health.add("tools_file", keeper.ready, required=False)
