@@ -221,7 +221,9 @@ async def test_the_token_from_a_file(services: Services, shell: Shell, tmp_path:
     file = tmp_path / "token"
     file.write_text(shell.environ["VESTRY_ADMIN_TOKEN"] + "\n")
     shell.environ["VESTRY_ADMIN_TOKEN"] = "vestry_op_wrong"
-    assert shell.run("counts").exit_code == 1
+    refused = shell.run("counts")
+    assert refused.exit_code == 1
+    assert "does not count here: say which by --token-file or VESTRY_ADMIN_TOKEN" in refused.stderr
     assert shell.run("counts", "--token-file", str(file)).exit_code == 0
     file.write_text("a\nb: c")
     assert shell.run("counts", "--token-file", str(file)).exit_code == 2

@@ -98,11 +98,15 @@ async def test_by_the_rules_of_a_tool(services: Services, tmp_path: Path) -> Non
         given = json.dumps(asked(agent.sign()))
         result = run(services, "--verifier", url, given=given, VESTRY_TOOL_TOKEN=TOKEN)
         without = run(services, "--verifier", url, given=given)
+        other = run(services, "--verifier", url, "--token", "vestry_tool_other", given=given)
     assert (result.exit_code, result.stdout.splitlines()[-2]) == (
         1,
         "failed: required: the signature must cover @path too",
     )
     assert (without.exit_code, without.stdout) == (2, "")
+    assert "a verifier wants a token: say which by --token or VESTRY_TOOL_TOKEN" in without.stderr
+    assert "shown does not count here: say which by --token or VESTRY_TOOL_TOKEN" in other.stderr
+    assert "Authorization" not in without.stderr + other.stderr
 
 
 async def test_a_public_port_that_explains_nothing(services: Services) -> None:

@@ -15,6 +15,8 @@ from typing import IO, Any, Final
 import click
 
 SECONDS: Final = 30
+ABOUT_THE_TOKEN: Final = frozenset({"TOKEN_REQUIRED", "TOOL_UNAUTHORIZED"})
+"""Reasons whose message tells of a header, which nobody writes who has a command line."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -32,9 +34,10 @@ class JsonOverHttp:
         token: for `Authorization: Bearer`, or None.
         service: what it is, in words: `a registrar`.
         option: the option of the command line that names the URL.
+        token_option: how the command line names a token.
     """
 
-    def __init__(self, url: str, token: str | None, service: str, option: str) -> None:
+    def __init__(self, url: str, token: str | None, service: str, option: str, token_option: str) -> None:
         if not url.startswith(("http://", "https://")):
             raise click.BadParameter("must begin with http:// or https://", param_hint=option)
         self._url = url.rstrip("/")
@@ -43,6 +46,7 @@ class JsonOverHttp:
             self._headers["Authorization"] = f"Bearer {token}"
         self._service = service
         self._option = option
+        self._token_option = token_option
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
 
     def call(self, method: str, path: str, facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -67,9 +71,17 @@ class JsonOverHttp:
 
     def _message(self, refusal: urllib.error.HTTPError) -> str:
         try:
-            return str(json.load(refusal)["error"]["message"])
-        except (ValueError, KeyError, TypeError):
+            error = json.load(refusal)["error"]
+            if error.get("reason") in ABOUT_THE_TOKEN:
+                return self._about_the_token(error["reason"])
+            return str(error["message"])
+        except (ValueError, KeyError, TypeError, AttributeError):
             return (
                 f"the answer is {refusal.code}, and not one of {self._service}'s internal port: "
                 f"check {self._option}"
             )
+
+    def _about_the_token(self, reason: str) -> str:
+        shown = "Authorization" in self._headers
+        fault = "the token that was shown does not count here" if shown else f"{self._service} wants a token"
+        return f"[{reason}] {fault}: say which by {self._token_option}"

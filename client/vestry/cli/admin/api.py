@@ -15,7 +15,7 @@ class Api:
     """
 
     def __init__(self, url: str, token: str) -> None:
-        self._http = JsonOverHttp(url, token, "a registrar", "--url")
+        self._http = JsonOverHttp(url, token, "a registrar", "--url", "--token-file or VESTRY_ADMIN_TOKEN")
 
     def get(self, path: str, **parameters: object) -> dict[str, Any]:
         """Read something; a parameter that is None is left out. Raises ClickException."""

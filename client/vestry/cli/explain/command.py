@@ -97,7 +97,7 @@ def _told(question: Question, verifier: str, token: str | None) -> dict[str, Any
     if token is not None and (not token.isascii() or not token.isprintable() or " " in token or not token):
         raise click.UsageError("that is no token of a tool")
     try:
-        return JsonOverHttp(verifier, token, "a verifier", "--verifier").call(
+        return JsonOverHttp(verifier, token, "a verifier", "--verifier", "--token or VESTRY_TOOL_TOKEN").call(
             "POST", "/verify/explain", question
         )
     except click.BadParameter:
