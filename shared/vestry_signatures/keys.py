@@ -6,6 +6,8 @@ A JWK from outside is read in this order:
 2. Only the members that make the key are kept. Its `kid` is never believed; ours is the thumbprint.
 3. Values have one spelling: base64url without padding, without stray bits. Otherwise one key had two thumbprints.
 4. Keys that anybody can sign with are refused: points of small order, and keys whose private half an RFC prints.
+5. An Ed25519 key must be a point of the curve. That takes longer than all the rest, and `claimed_key` leaves it out
+   for those who have the key prove itself at once (`possession` says why that is sound).
 """
 
 import base64
@@ -95,6 +97,13 @@ def public_key(jwk: object, algorithms: frozenset[str] = frozenset({ED25519})) -
         PrivateKeyExposed: it has private members.
         WeakKey: anybody can sign with it.
     """
+    key = claimed_key(jwk, algorithms)
+    require_point(key)  # (5)
+    return key
+
+
+def claimed_key(jwk: object, algorithms: frozenset[str] = frozenset({ED25519})) -> PublicKey:
+    """Read a JWK as `public_key` does, without (5): only for `possession.prove_possession`."""
     if not isinstance(jwk, Mapping):
         raise InvalidJwk("public_jwk must be a JSON object")
     if not PRIVATE_MEMBERS.isdisjoint(jwk):
@@ -106,6 +115,12 @@ def public_key(jwk: object, algorithms: frozenset[str] = frozenset({ED25519})) -
     if key.kid in _PUBLISHED:
         raise WeakKey("this key is printed in a public document: make a new one")
     return key
+
+
+def require_point(key: PublicKey) -> None:
+    """Raise InvalidJwk where an Ed25519 key is no point of the curve (5); other kinds are looked at when read."""
+    if key.alg == ED25519 and not curve.is_on_curve(decode_base64url(key.jwk["x"], "x")):
+        raise InvalidJwk('"x" is not a point of the curve')
 
 
 def _required_members(jwk: Mapping[str, Any]) -> dict[str, str]:
@@ -128,8 +143,6 @@ def _ed25519(jwk: dict[str, str]) -> PublicKey:
         raise InvalidJwk('"x" must be 32 bytes')
     if curve.has_small_order(raw) or not curve.is_canonical(raw):
         raise WeakKey
-    if not curve.is_on_curve(raw):
-        raise InvalidJwk('"x" is not a point of the curve')
     return PublicKey(jwk, ED25519, ed25519_checker(raw))
 
 

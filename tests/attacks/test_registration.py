@@ -1,15 +1,22 @@
 """Attacks on registration: a key is registered by whoever holds its private half, and by nobody else."""
 
+import base64
 import json
 
 import pytest
 
+import edwards
 import signer
 from services import BASE, Agent, Services, jwk_body
-from vestry_signatures import PrivateKey, generate
-from vestry_signatures.keys import encode_base64url
+from vestry_signatures import PrivateKey, generate, thumbprint
+from vestry_signatures.keys import decode_base64url, encode_base64url
 
 ENROLMENTS = pytest.mark.parametrize("path", ["/register", "/tool/register"])
+BASE_POINT, ONE = edwards.encode(edwards.BASE), (1).to_bytes(32, "little")
+
+
+def signature_field(value: bytes) -> str:
+    return f"sig1=:{base64.b64encode(value).decode()}:"
 
 
 def signed(key: PrivateKey, path: str, **changes: signer.Parameter) -> dict[str, str]:
@@ -178,6 +185,41 @@ async def test_a_signature_that_verifies_everything_under_the_identity_key(servi
     headers["Signature"] = "sig1=:AQ" + "A" * 84 + "==:"
     answer = await services.call("POST", "/register", headers, jwk_body(jwk))
     assert answer.verdict == (422, "WEAK_KEY")
+
+
+@ENROLMENTS
+async def test_a_key_that_is_no_point_and_signs_for_itself(services: Services, path: str) -> None:
+    """Named by its own thumbprint, with signatures that hold for whoever takes it for another point: no key."""
+    for y in (2, 7, 2 + 2**255):  # none of them is the y of a point
+        x = y.to_bytes(32, "little")
+        assert edwards.decode(x) is None
+        jwk = {"kty": "OKP", "crv": "Ed25519", "x": encode_base64url(x)}
+        headers = signed(generate(), path, keyid=thumbprint(jwk))
+        signatures = [headers["Signature"], *map(signature_field, (bytes(64), BASE_POINT + ONE))]
+        before = services.stored()
+        for signature in signatures:
+            answer = await services.call("POST", path, headers | {"Signature": signature}, jwk_body(jwk))
+            assert answer.verdict == (422, "INVALID_JWK")
+        assert (await services.call("POST", path, {}, jwk_body(jwk))).verdict == (422, "INVALID_JWK")
+        assert services.stored() == before
+
+
+@ENROLMENTS
+async def test_a_victims_key_with_a_part_of_small_order(services: Services, path: str) -> None:
+    """A public key to which a point of small order was added is another key, whose holder nobody is."""
+    victim = generate()
+    point = edwards.decode(decode_base64url(victim.public.jwk["x"], "x"))
+    assert point is not None
+    before = services.stored()
+    for torsion in edwards.TORSION[1:]:
+        x = edwards.encode(edwards.add(point, torsion))
+        jwk = {"kty": "OKP", "crv": "Ed25519", "x": encode_base64url(x)}
+        headers = signed(victim, path, keyid=thumbprint(jwk))
+        assert (await services.call("POST", path, headers, jwk_body(jwk))).verdict == (
+            401,
+            "INVALID_SIGNATURE",
+        )
+    assert services.stored() == before
 
 
 async def test_keys_printed_in_rfc_9421(services: Services) -> None:

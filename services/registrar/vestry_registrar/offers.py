@@ -1,6 +1,6 @@
 """A key as somebody offers it: the JWK in the body of a request, read with suspicion, and when it may be used."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from vestry_service.requests import parse_json_object
@@ -21,17 +21,18 @@ class Offer(NamedTuple):
         return {name: value for name, value in self.key.jwk.items() if name != "kid"}
 
 
-def read_offer(jwk: Any, now: int) -> Offer:
+def read_offer(jwk: Any, now: int, read: Callable[[object], PublicKey] = public_key) -> Offer:
     """Read a JWK that came from outside.
 
     Args:
         jwk: the parsed JSON value.
         now: seconds since the epoch.
+        read: how the key is read; another way for one that proves itself next.
 
     Raises:
         InvalidJwk, PrivateKeyExposed, WeakKey: it is no key that can be taken; or its time is over.
     """
-    offer = Offer(public_key(jwk), read_validity(jwk))
+    offer = Offer(read(jwk), read_validity(jwk))
     if offer.validity.is_over(now):
         raise InvalidJwk('the time of this key is over: "exp" is past')
     return offer

@@ -11,7 +11,8 @@ Signature-Agent. A request that changes keys must show more (`key_proof.py`); al
 
 1. The body's key is read and refused if it is weak, private or no key.
 2. The signature is judged by the profile `registration`.
-3. Its keyid must be that key's thumbprint, and it must verify with that very key.
+3. Its keyid must be that key's thumbprint, and it must verify with that very key, which shows that it is a point
+   of the curve (`vestry_signatures.possession`).
 4. Only then the nonce is spent. A store that may have forgotten nonces decides nothing: 503.
 """
 
@@ -33,11 +34,13 @@ from vestry_service.requests import read_body
 from vestry_service.trust import Signer
 from vestry_service.uses import require_fresh, use_of
 from vestry_service.verification import Question, Terms, Verification, best
-from vestry_signatures import Proof, PublicKey, Request, prove, public_key, registration_claim
+from vestry_signatures import Proof, PublicKey, Request, public_key
 from vestry_signatures.errors import (
     ReplayStoreUnavailable,
     UnknownKey,
 )
+from vestry_signatures.keys import claimed_key
+from vestry_signatures.possession import prove_possession
 
 MAX_BODY: Final = 16 * 1024
 _BEFORE_PATH: Final = re.compile(r"[a-z]+://[^/?]*", re.IGNORECASE)
@@ -140,9 +143,8 @@ class Proofs:
             VestryError: it does not, and why.
         """
         signed, now = self._signed(request), self.now
-        offer = read_offer(jwk_in(facts_in(body)), now)  # (1)
-        claimed = registration_claim(signed, self._terms.policy, now)  # (2)
-        proof = prove(claimed, signed, offer.key, body)  # (3)
+        offer = read_offer(jwk_in(facts_in(body)), now, claimed_key)  # (1)
+        proof = prove_possession(offer.key, signed, self._terms.policy, now, body)  # (2), (3)
         [answer] = await self._store.spend([use_of(proof, self._terms.bound)], now)  # (4)
         require_fresh(answer)
         if not answer.remembered:
