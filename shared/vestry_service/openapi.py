@@ -58,6 +58,7 @@ def operation(
     body: Json | None = None,
     security: Sequence[Collection[str]] = (),
     headers: Mapping[str, Json] | None = None,
+    status_of: Callable[[Refusal], int] | None = None,
 ) -> Json:
     """Describe one method of one path.
 
@@ -72,9 +73,11 @@ def operation(
         body: the schema of the JSON that it reads.
         security: schemes by name, all of one group being needed; any of the groups will do.
         headers: of every answer, by name.
+        status_of: in which status a refusal is told, where that is not always the error's own.
     """
     told = {str(status): each for status, each in answers.items()}
-    told |= refusals({*refused, MalformedRequest})
+    told |= refusals([MalformedRequest])  # which stands before every handler
+    told |= refusals([*refused, MalformedRequest], *filter(None, [status_of]))
     facts: Json = {"operationId": name, "summary": summary, "tags": [tag]}
     if description:
         facts["description"] = description

@@ -4,7 +4,7 @@ Everything is read from the classes of the errors. What a refusal carries in its
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from http import HTTPStatus
 from typing import Final
 
@@ -23,12 +23,19 @@ def anywhere() -> dict[str, Json]:
     return {error.__name__: refusals([error])[str(error.status)] for error in (NotFound, MethodNotAllowed)}
 
 
-def refusals(refused: Collection[Refusal]) -> dict[str, Json]:
-    """Describe the answers that these errors become, by status. An unforeseen fault is always among them."""
+def _its_own(error: Refusal) -> int:
+    return error.status
+
+
+def refusals(refused: Collection[Refusal], status_of: Callable[[Refusal], int] = _its_own) -> dict[str, Json]:
+    """Describe the answers that these errors become, by status. An unforeseen fault is always among them.
+
+    `status_of`: the status that tells of an error, where that is not always the error's own.
+    """
     by_status: dict[int, dict[str, Refusal]] = defaultdict(dict)
-    errors: set[Refusal] = {*refused, InternalError}
-    for error in errors:
-        by_status[error.status][error.reason] = error
+    by_status[InternalError.status][InternalError.reason] = InternalError
+    for error in {*refused}:
+        by_status[status_of(error)][error.reason] = error
     return {
         str(status): _refusal(status, [reasons[reason] for reason in sorted(reasons)])
         for status, reasons in by_status.items()
@@ -38,10 +45,10 @@ def refusals(refused: Collection[Refusal]) -> dict[str, Json]:
 def error_schemas() -> dict[str, Json]:
     """Describe every error in both of its forms, by name."""
     return {
-        form + error.reason: schema
+        form + error.reason: describe(error, error.status)
         for error in _family(VestryError)
         if error.reason != VestryError.reason or error is InternalError
-        for form, schema in ((ERROR, _vestauth(error)), (PROBLEM, _problem(error)))
+        for form, describe in FORMS.items()
     }
 
 
@@ -62,25 +69,28 @@ def _refusal(status: int, errors: list[Refusal]) -> Json:
         "description": f"{HTTPStatus(status).phrase}: {', '.join(error.reason for error in errors)}",
         "headers": _headers(status, errors),
         "content": {
-            "application/json": {"schema": strict({"error": _any_of(ERROR, errors)})},
-            PROBLEM_JSON: {"schema": _any_of(PROBLEM, errors)},
+            "application/json": {"schema": strict({"error": _any_of(ERROR, errors, status)})},
+            PROBLEM_JSON: {"schema": _any_of(PROBLEM, errors, status)},
         },
     }
 
 
-def _any_of(form: str, errors: list[Refusal]) -> Json:
-    found = [schema_of(form + error.reason) for error in errors]
+def _any_of(form: str, errors: list[Refusal], status: int | None = None) -> Json:
+    found = [
+        schema_of(form + error.reason) if status in {None, error.status} else FORMS[form](error, status)
+        for error in errors
+    ]
     return found[0] if len(found) == 1 else {"oneOf": found}
 
 
 def _headers(status: int, errors: list[Refusal]) -> dict[str, Json]:
-    if status == HTTPStatus.UNAUTHORIZED:
-        return _challenge(errors)
+    headers = _challenge(errors) if status == HTTPStatus.UNAUTHORIZED else {}
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        return {"Allow": header("The methods there are.", "^[A-Z]+(, [A-Z]+)*$", required=True)}
-    if any(issubclass(error, RateLimited) or error.retry_after is not None for error in errors):
-        return {"Retry-After": header("Seconds to wait.", "^[1-9][0-9]*$", required=True)}
-    return {}
+        headers["Allow"] = header("The methods there are.", "^[A-Z]+(, [A-Z]+)*$", required=True)
+    waits = [issubclass(error, RateLimited) or error.retry_after is not None for error in errors]
+    if any(waits):
+        headers["Retry-After"] = header("Seconds to wait.", "^[1-9][0-9]*$", required=all(waits))
+    return headers
 
 
 def _challenge(errors: list[Refusal]) -> dict[str, Json]:
@@ -94,8 +104,8 @@ def _challenge(errors: list[Refusal]) -> dict[str, Json]:
     return headers
 
 
-def _vestauth(error: Refusal) -> Json:
-    status: Json = {"const": error.status}
+def _vestauth(error: Refusal, told: int) -> Json:
+    status: Json = {"const": told}
     members = {
         "status": status,
         "code": status,
@@ -105,11 +115,11 @@ def _vestauth(error: Refusal) -> Json:
     return _with_the_rest(error, members)
 
 
-def _problem(error: Refusal) -> Json:
+def _problem(error: Refusal, told: int) -> Json:
     members: dict[str, Json] = {
         "type": {"const": "about:blank"},
-        "title": {"const": HTTPStatus(error.status).phrase},
-        "status": {"const": error.status},
+        "title": {"const": HTTPStatus(told).phrase},
+        "status": {"const": told},
         "detail": {"type": "string"},
         "reason": {"const": error.reason},
     }
@@ -122,3 +132,7 @@ def _with_the_rest(error: Refusal, members: dict[str, Json]) -> Json:
     if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         members["request_id"] = {"type": "string"}
     return {**strict(members, optional=["request_id"]), "description": error.text}
+
+
+FORMS: Final[dict[str, Callable[[Refusal, int], Json]]] = {ERROR: _vestauth, PROBLEM: _problem}
+"""How an error is described in each form, told in a status."""

@@ -7,11 +7,14 @@ from vestry_service.openapi import OPERATION, operation, readable
 from vestry_service.openapi_parts import Json, answer, header, one_of, strict
 
 TAGS: Final = {OPERATION: "For supervisors, balancers and Prometheus."}
+WITH_REPLICAS: Final = "replicas"
+"""The check of whoever has NONCE_REPLICAS set (`replicas.py`)."""
 _UNCACHED: Final = header("Never kept.", "^no-store$", required=True)
 
 
 def health_paths(checks: Sequence[str], optional: Sequence[str] = ()) -> dict[str, Json]:
     """Describe the health routes of a service whose checks have these names; `optional`: those it may not have."""
+    optional = (*optional, WITH_REPLICAS)
     return {
         "/livez": readable(_alive()),
         "/readyz": readable(_ready("readReadiness", checks, optional)),

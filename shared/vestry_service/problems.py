@@ -87,17 +87,20 @@ def _problem(facts: dict[str, Any]) -> dict[str, Any]:
 
 def _headers(error: VestryError, request: web.BaseRequest, status: int) -> dict[str, str]:
     headers: dict[str, str] = {}
-    if isinstance(error, TokenRequired):
-        headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
-    elif status == HTTPStatus.UNAUTHORIZED:
-        headers[hdrs.WWW_AUTHENTICATE] = "Signature"
-        headers["Accept-Signature"] = _accept_signature(request)
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers |= _challenge(error, request)
     if isinstance(error, MethodNotAllowed):
         headers[hdrs.ALLOW] = ", ".join(sorted(error.allowed))
     retry_after = error.wait if isinstance(error, RateLimited) else error.retry_after
     if retry_after is not None:
         headers[hdrs.RETRY_AFTER] = str(retry_after)
     return headers
+
+
+def _challenge(error: VestryError, request: web.BaseRequest) -> dict[str, str]:
+    if isinstance(error, TokenRequired):
+        return {hdrs.WWW_AUTHENTICATE: "Bearer"}
+    return {hdrs.WWW_AUTHENTICATE: "Signature", "Accept-Signature": _accept_signature(request)}
 
 
 def _accept_signature(request: web.BaseRequest) -> str:

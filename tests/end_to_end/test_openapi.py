@@ -1,6 +1,7 @@
 """Every operation of every document, fuzzed against running services: no fault, and no answer beyond the document."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 import schemathesis
@@ -21,6 +22,7 @@ from fuzzing import World, dress, plain, spoiled
 from openapi_documents import reasons
 from services import BASE, HOST, UNLIMITED, running
 from stores import PostgresServer, ValkeyServer, running_valkey
+from tools_files import tool
 from vestry_registrar.openapi.internal import internal_document as registrar_internal
 from vestry_registrar.openapi.public import public_document as registrar_public
 from vestry_service.openapi_errors import ERROR, error_schemas
@@ -165,12 +167,49 @@ def test_answers_under_other_settings(world: World, environ: dict[str, str], ans
             assert answer == facts.get("error", {}).get("reason", facts.get("state", ""))
 
 
+VERIFIER = SCHEMAS["verifier", "port"]
+EXT_AUTHZ = "/verify/ext-authz/{scheme}/{original}"
+PROXIES = {"/verify/auth-request": "GET", "/verify/forward-auth": "GET", EXT_AUTHZ: "POST"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "answers"),
+    [
+        (tool(), [(403, 403, 403, "TOKEN_REQUIRED")]),
+        ('[default]\nauthorities = ["other.example"]\n', [(401, 401, 401, "WRONG_AUTHORITY")]),
+        (
+            '[default]\nauthorities = "*"\nallow = ["nobody.example"]\n',
+            [(403, 403, 403, "AGENT_NOT_ALLOWED")],
+        ),
+        (
+            '[default]\nauthorities = "*"\nrate = "3/60"\n',
+            [(200, 200, 200, ""), (401, 429, 429, "RATE_LIMITED")],
+        ),
+    ],
+    ids=["no token", "another authority", "denied", "too often"],
+)
+def test_answers_to_proxies_by_the_rules_of_a_tool(
+    world: World, tmp_path: Path, rules: str, answers: list[tuple[int, int, int, str]]
+) -> None:
+    """Each kind of proxy is refused in its own statuses, and these are documented with their reasons."""
+    file = tmp_path / "tools.toml"
+    file.write_text(rules)
+    with world.services.another_verifier(TOOLS_FILE=str(file), TRUSTED_PROXIES="127.0.0.1") as verifier:
+        asked = Asked(world, f"http://127.0.0.1:{verifier.port}")
+        for *statuses, reason in answers:
+            held = [dress(world, plain(VERIFIER[path][method]))[0] for path, method in PROXIES.items()]
+            told = [asked.send(each) for each in held]
+            assert [each.status_code for each in told] == statuses
+            assert [each.headers.get("x-agent-reason", [""]) for each in told] == [[reason]] * 3
+
+
 def test_answers_without_a_store(database_url: str, own_valkey: ValkeyServer) -> None:
-    """With Redis away every port says so, as its document tells."""
-    with running(database_url, own_valkey.url, **UNLIMITED) as services:
+    """With Redis away every port says so, as its document tells, and each proxy in a status that it understands."""
+    with running(database_url, own_valkey.url, **UNLIMITED, TRUSTED_PROXIES="127.0.0.1") as services:
         world = World(services)
+        held = [dress(world, plain(VERIFIER[path][method])) for path, method in PROXIES.items()]
         whoami = dress(world, plain(REGISTRAR["/whoami"]["GET"]))
-        verify = dress(world, plain(SCHEMAS["verifier", "port"]["/verify"]["POST"]))
+        verify = dress(world, plain(VERIFIER["/verify"]["POST"]))
         own_valkey.stop()
         for service, case, auth in (("registrar", *whoami), ("verifier", *verify)):
             asked = Asked(world, world.url(service, "port"), DOCUMENTED)
@@ -178,6 +217,16 @@ def test_answers_without_a_store(database_url: str, own_valkey: ValkeyServer) ->
             asked.send(ready)
             asked.send(case, auth)
             assert asked.seen == {503}
+        asked = Asked(world, world.url("verifier", "port"), DOCUMENTED)
+        assert [asked.send(*each).status_code for each in held] == [401, 503, 401]
+
+
+def test_answers_without_replicas(world: World) -> None:
+    """Where replicas are wanted and missing, the check that says so is documented."""
+    ready = VERIFIER["/readyz"]["GET"].Case()
+    with world.services.another_verifier(NONCE_REPLICAS="1") as verifier:
+        answer = Asked(world, f"http://127.0.0.1:{verifier.port}", DOCUMENTED).send(ready)
+    assert answer.json()["checks"]["replicas"]["reason"] == "TooFewReplicas"
 
 
 def test_every_reason_is_documented() -> None:

@@ -1,21 +1,26 @@
 """What the routes that proxies ask are told and answer, as OpenAPI.
 
-Headers are what counts here: a proxy hands them on and throws the body away. Where a status is not the error's own,
-the body is described without tying each reason to one.
+Headers are what counts here: a proxy hands them on and throws the body away. In which status a refusal is told, the
+routes' own rules say (`handlers.proxies`).
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from vestry_service.errors import UntrustedProxy
 from vestry_service.openapi import operation, readable
 from vestry_service.openapi_errors import Refusal
-from vestry_service.openapi_parts import Json, header, one_of, path_parameter, strict, text
+from vestry_service.openapi_parts import Json, header, one_of, path_parameter
 from vestry_service.openapi_signatures import AGENTS_SIGNATURE
-from vestry_service.problems import PROBLEM_JSON
-from vestry_signatures.errors import DirectoryUnreachable, InvalidUri
-from vestry_verifier.handlers.proxies import METHODS
+from vestry_signatures.errors import DirectoryUnreachable, InvalidUri, VestryError
+from vestry_verifier.handlers.proxies import (
+    METHODS,
+    auth_request_status,
+    ext_authz_status,
+    forward_auth_status,
+)
 from vestry_verifier.openapi_agents import URL_OF_SIGNER
-from vestry_verifier.openapi_tools import BY_THE_RULES, COUNTED
+from vestry_verifier.openapi_tools import BY_THE_RULES, COUNTED, NOT_A_TOOL
 
 TAG: Final = "proxies"
 _ADDRESS: Final = """
@@ -33,11 +38,14 @@ _AGENT: Final[dict[str, Json]] = {
 _PASSES: Final[dict[int, Json]] = {
     200: {"description": "It may pass: the agent named in the headers signed it, now, for the first time."}
 }
-_SIGN_ANEW: Final = {
-    "WWW-Authenticate": header("How to sign.", "^Signature$", required=True),
-    "Accept-Signature": header("What a signature must cover and state.", "^sig1=", required=True),
-    "Retry-After": header("Seconds to wait, where nothing could be decided.", "^[1-9][0-9]*$"),
-}
+_REFUSED: Final[tuple[Refusal, ...]] = (
+    *AGENTS_SIGNATURE,
+    InvalidUri,
+    DirectoryUnreachable,
+    UntrustedProxy,
+    *BY_THE_RULES,
+    *NOT_A_TOOL,
+)
 
 
 def proxy_paths() -> dict[str, Json]:
@@ -58,7 +66,9 @@ def _auth_request() -> Json:
         "may it pass: in nginx's words",
         tag=TAG,
         description=f"401 and 403 are all that nginx understands.\n{_ADDRESS}",
-        answers=_PASSES | _told_in_few_statuses(),
+        answers=_PASSES,
+        refused=_REFUSED,
+        status_of=_by(auth_request_status),
         parameters=[
             _said("X-Original-Method", "As the client sent it."),
             _said("X-Original-URL", "Scheme, host, path and query, byte by byte."),
@@ -68,20 +78,14 @@ def _auth_request() -> Json:
 
 
 def _forward_auth() -> Json:
-    refused: list[Refusal] = [
-        *AGENTS_SIGNATURE,
-        InvalidUri,
-        DirectoryUnreachable,
-        UntrustedProxy,
-        *BY_THE_RULES,
-    ]
     return operation(
         "forwardAuth",
         "may it pass: in the words of Traefik, Caddy and HAProxy",
         tag=TAG,
         description=f"The proxy hands a refusal on as it is.\n{_ADDRESS}",
         answers=_PASSES,
-        refused=refused,
+        refused=_REFUSED,
+        status_of=_by(forward_auth_status),
         parameters=[
             _said("X-Forwarded-Method", "As the client sent it."),
             _said("X-Forwarded-Proto", "`http` or `https`."),
@@ -98,8 +102,9 @@ def _ext_authz(method: str) -> Json:
         "may it pass: in Envoy's words",
         tag=TAG,
         description=f"Never 5xx for a refusal. Host and method are the client's.\n{_ADDRESS}",
-        answers=_PASSES | _told_in_few_statuses(),
-        refused=[InvalidUri],
+        answers=_PASSES,
+        refused=_REFUSED,
+        status_of=_by(ext_authz_status),
         parameters=[
             path_parameter(
                 "scheme", "By which the client came; a part of `path_prefix`.", one_of("http", "https")
@@ -120,32 +125,6 @@ def _said(name: str, description: str) -> Json:
     }
 
 
-def _told_in_few_statuses() -> dict[int, Json]:
-    return {
-        401: {
-            "description": "Unauthorized: another signature may be accepted",
-            "headers": _SIGN_ANEW,
-            "content": _content(),
-        },
-        403: {"description": "Forbidden: no signature would help", "content": _content()},
-    }
-
-
-def _content() -> Json:
-    status = {"type": "integer"}
-    reason, outcome = text("^[A-Z_]+$"), one_of("invalid", "unverified", "unsigned")
-    ours = {"status": status, "code": status, "message": {"type": "string"}, "reason": reason}
-    standard = {
-        "type": {"const": "about:blank"},
-        "title": {"type": "string"},
-        "status": status,
-        "detail": {"type": "string"},
-        "reason": reason,
-    }
-    left_out = ["outcome"]
-    return {
-        "application/json": {
-            "schema": strict({"error": strict({**ours, "outcome": outcome}, left_out)}),
-        },
-        PROBLEM_JSON: {"schema": strict({**standard, "outcome": outcome}, left_out)},
-    }
+def _by(status_of: Callable[[VestryError], int]) -> Callable[[Refusal], int]:
+    """Have the routes' own rule tell of an error by its class alone, which is all that such a rule looks at."""
+    return lambda error: status_of(error.__new__(error))
