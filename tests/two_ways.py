@@ -28,7 +28,7 @@ class Side:
             self.log.logger,
             self.metrics,
             guard=None if is_lean else lambda request: None,
-            accept_signature='sig1=("@authority")',
+            accept_signature=lambda request: 'sig1=("@authority")',
         )
         self.gate = asyncio.Event()
         self.asked = 0

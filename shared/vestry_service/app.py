@@ -44,7 +44,7 @@ def make_app(
     *,
     trusted_proxies: Collection[Network] = (),
     guard: Guard | None = None,
-    accept_signature: str | None = None,
+    accept_signature: problems.Accepted | None = None,
     body_limit: int = 64 * 1024,
 ) -> web.Application:
     """Return an application without routes that observes and answers every fault in the one form.
@@ -54,8 +54,8 @@ def make_app(
         metrics: counts the requests.
         trusted_proxies: networks whose `X-Forwarded-For` is believed, for the client's address alone.
         guard: looks at every request before its handler, matched or not, and may raise a `VestryError`.
-        accept_signature: value of `Accept-Signature` in 401 answers (RFC 9421 section 5.1); by default
-            it asks for what the released clients sign.
+        accept_signature: makes the value of `Accept-Signature` in the 401 answer to a request (RFC 9421 section
+            5.1); by default it asks for what the released clients sign.
         body_limit: bytes; no handler of this application can read a longer body.
     """
     access = Access(logger, metrics, trusted_proxies)

@@ -7,7 +7,7 @@ that a bearer token is wanted; 405 names the methods there are, a passing troubl
 unforeseen fault says nothing but the request id, under which the log has the rest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from secrets import token_urlsafe
 from types import MappingProxyType
@@ -24,7 +24,8 @@ from vestry_signatures.errors import VestryError
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 PROBLEM_JSON: Final = "application/problem+json"
-ACCEPT_SIGNATURE: Final = web.AppKey("ACCEPT_SIGNATURE", str)
+Accepted = Callable[[web.Request], str]
+ACCEPT_SIGNATURE: Final = web.AppKey[Accepted]("ACCEPT_SIGNATURE")
 # What every agent can sign and each of our endpoints takes by default, registration included.
 _BY_DEFAULT: Final = Policy(profiles=frozenset({"vestauth"}))
 
@@ -104,8 +105,10 @@ def _challenge(error: VestryError, request: web.BaseRequest) -> dict[str, str]:
 
 
 def _accept_signature(request: web.BaseRequest) -> str:
-    given = request.app.get(ACCEPT_SIGNATURE) if isinstance(request, web.Request) else None
-    return given or accept_signature(_BY_DEFAULT, (), token_urlsafe)
+    told = request.app.get(ACCEPT_SIGNATURE) if isinstance(request, web.Request) else None
+    if told is not None and isinstance(request, web.Request):
+        return told(request)
+    return accept_signature(_BY_DEFAULT, (), token_urlsafe)
 
 
 def _wants_problem(accept: str) -> bool:

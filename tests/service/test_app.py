@@ -95,14 +95,14 @@ async def test_401_says_how_to_sign(served: Served) -> None:
 
 
 async def test_accept_signature_can_be_chosen(log: Log, metrics: Metrics, serve: Serve) -> None:
-    """An application may ask for more than the default."""
-    app = make_app(log.logger, metrics, accept_signature='s=("@method")')
+    """An application may ask for something else, which may depend on the request."""
+    app = make_app(log.logger, metrics, accept_signature=lambda request: f's=("{request.path}")')
 
     async def handler(_request: web.Request) -> web.Response:
         raise ExpiredSignature
 
     app.router.add_get("/", handler)
-    assert (await (await serve(app)).get("/")).headers["accept-signature"] == 's=("@method")'
+    assert (await (await serve(app)).get("/")).headers["accept-signature"] == 's=("/")'
 
 
 async def test_503_says_when_to_try_again_and_the_log_says_why(served: Served, log: Log) -> None:

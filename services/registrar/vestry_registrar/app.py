@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from vestry_registrar.accepted import accepted
 from vestry_registrar.audit.sealer import Sealer
 from vestry_registrar.census import Census
 from vestry_registrar.directories import Directories
@@ -129,7 +130,12 @@ def _public_app(
     proofs = Proofs(settings.scheme, terms, verification, store, rules, clock)
     hosts = Hosts(settings.scheme, settings.base_authority, settings.allowed_authorities, agents)
     app = make_app(
-        logger, metrics, trusted_proxies=settings.trusted_proxies, guard=hosts.guard, body_limit=MAX_BODY
+        logger,
+        metrics,
+        trusted_proxies=settings.trusted_proxies,
+        guard=hosts.guard,
+        accept_signature=accepted(policy, binding_required=settings.body_binding == "required"),
+        body_limit=MAX_BODY,
     )
     app.on_response_prepare.append(show)
     directories = Directories(pool, store, publisher, clock, monotonic)
