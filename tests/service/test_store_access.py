@@ -1,7 +1,6 @@
 """What an account needs in Redis is what the documents say, and TLS is spoken both ways."""
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,31 +9,24 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certificates import authority
-from documents import ROOT
+from redis_rights import redis_rights
 from replay_stores import claim, now, real_stores, record
 from services import running
 from stores import ValkeyServer
-from topologies import Cluster, Node, wait_for
+from topologies import Cluster, Node, Watched, wait_for
 from vestry.embedded import DataDir
 from vestry_service.live_records import Mark
 from vestry_service.redis import connect
 from vestry_service.replay_redis import RedisReplayStore
+from vestry_service.replicas import Replicas
 from vestry_signatures import generate
 from vestry_signatures.errors import ReplayStoreUnavailable
-
-DOCUMENT = (ROOT / "docs/operators/redis.md").read_text()
-
-
-def rights(account: str) -> list[str]:
-    """The words of the ACL SETUSER that the document gives for an account."""
-    [line] = re.findall(rf"^(ACL SETUSER {account} .*)$", DOCUMENT, re.M)
-    return line.replace("PASSWORD", "secret").split()
 
 
 async def test_the_documented_rights_are_enough(database_url: str, own_valkey: ValkeyServer) -> None:
     """Both services do all they do with them: register, rotate, verify, refuse a replay, be healthy."""
     for account in ("verifier", "registrar"):
-        assert own_valkey.command(*rights(account)) == b"+OK\r\n"
+        assert own_valkey.command(*redis_rights(account)) == b"+OK\r\n"
     urls = {
         account: own_valkey.url.replace("unix://", f"unix://{account}:secret@")
         for account in ("verifier", "registrar")
@@ -62,7 +54,7 @@ def services_log(valkey: ValkeyServer) -> str:
 async def test_the_documented_rights_are_enough_in_a_cluster(cluster: Cluster) -> None:
     """With those that are said to come on top."""
     for node in cluster.primaries:
-        node.ask(*rights("registrar"), "+cluster|nodes", "+asking")
+        node.ask(*redis_rights("registrar"), "+cluster|nodes", "+asking")
     url = cluster.url.replace("://", "://registrar:secret@")
     try:
         async with real_stores(cluster, url) as stores, connect(url) as redis:
@@ -74,6 +66,16 @@ async def test_the_documented_rights_are_enough_in_a_cluster(cluster: Cluster) -
     finally:
         for node in cluster.primaries:
             node.ask("ACL", "DELUSER", "registrar")
+
+
+async def test_the_documented_rights_are_enough_with_replicas(own_pair: Watched) -> None:
+    """With the one that is said to come on top."""
+    primary = own_pair.primary
+    primary.ask(*redis_rights("verifier"), "+wait")
+    url = f"redis://verifier:secret@127.0.0.1:{primary.port}"
+    async with real_stores(primary, url, replicas=1) as stores, connect(url) as redis:
+        await Replicas(redis, 1).ready()
+        assert (await stores.replay.spend([claim()], now()))[0].fresh
 
 
 class TlsServer(Node):
