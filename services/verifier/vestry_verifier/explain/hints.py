@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from vestry_service.store.script import NotAcknowledged
 from vestry_service.trust import Signer
 from vestry_signatures import Claim, Proof, Signature
 from vestry_signatures.errors import DirectoryUnreachable, VestryError
 from vestry_verifier.explain import bodies, texts, variants
 from vestry_verifier.explain.accounts import Account, Scene
-from vestry_verifier.explain.sentences import BY_FETCH, BY_REASON
+from vestry_verifier.explain.sentences import BY_FETCH, BY_REASON, OF_REPLICAS
 from vestry_verifier.explain.telling import base_of
 from vestry_verifier.explain.words import shortened
 from vestry_verifier.foreign.answer import FetchFailed
@@ -41,7 +42,7 @@ def _of_request(error: VestryError, scene: Scene) -> str | None:
                 return f"There is a header {name}: pass it on under its own name, {wanted}."
     if error.reason == "MALFORMED_SIGNATURE":
         return _of_signature_bytes(headers.get("signature", []))
-    return None
+    return OF_REPLICAS if isinstance(error.__cause__, NotAcknowledged) else None
 
 
 def _of_signature_bytes(lines: list[str]) -> str | None:

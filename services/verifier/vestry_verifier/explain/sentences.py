@@ -36,6 +36,10 @@ BY_REASON: Final[Mapping[str, str]] = {
     "DATABASE_UNAVAILABLE": "See whether Postgres answers, then sign anew.",
 }
 
+OF_REPLICAS: Final = (
+    "Fewer replicas than NONCE_REPLICAS hold what is written: connect more, or lower it, then sign anew."
+)
+
 BY_FETCH: Final[Mapping[str, str]] = {
     "no_such_host": "Its name does not resolve here.",
     "address_refused": "It has an address that is not public: FETCH_ALLOW_PRIVATE can name its network.",
