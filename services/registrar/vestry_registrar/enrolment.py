@@ -7,7 +7,8 @@
 3. The owner's row and the key's row come together or not at all.
 4. Whether a new key is let in is for the operator to say (`admission.py`).
 
-With nothing in the way this is one statement (`repository/enrolments.py`). It is asked again in two cases:
+With nothing in the way this is one statement (`repository/enrolments.py`), or a part of one where many come at once
+(`enrolment_queue.py`). It is asked again in two cases:
 somebody else wrote the same key at the same moment (then it is known), or the random uid is in use (then
 another is drawn).
 """
@@ -20,6 +21,7 @@ from vestry_registrar.admission import OPEN, Admission, FoundT, Statements, admi
 from vestry_registrar.audit.event import Origin
 from vestry_registrar.repository.edge import UidCollision
 from vestry_registrar.repository.enrolments import (
+    FoundAgentKey,
     FoundKey,
     NewKey,
     enrol_agent,
@@ -34,7 +36,8 @@ from vestry_service.postgres import Pool
 from vestry_signatures.validity import ALWAYS, Validity
 
 ATTEMPTS: Final = 10
-_AGENTS: Final = Statements(enrol_agent, find_agent_key)
+AGENTS: Final = Statements(enrol_agent, find_agent_key)
+"""How an agent is written in a statement of its own, and found."""
 _TOOLS: Final = Statements(enrol_tool, find_tool_key)
 
 
@@ -79,6 +82,7 @@ async def register_agent(
     origin: Origin,
     validity: Validity = ALWAYS,
     admission: Admission = OPEN,
+    statements: Statements[FoundAgentKey] = AGENTS,
 ) -> Enrolled:
     """Return the agent that has this key, a new one if the key was never seen.
 
@@ -89,6 +93,7 @@ async def register_agent(
         origin: by whom and from where, for the audit trail.
         validity: when a new key may be used; a key that is known keeps the time it has.
         admission: who may register, and the enrolment token that was shown.
+        statements: how agents are written and found (`enrolment_queue.py` has another way to write them).
 
     Raises:
         KeyRevoked: the key was taken out of use, or its time is over.
@@ -96,7 +101,7 @@ async def register_agent(
         TokenRequired, RegistrationClosed: the key is new and not let in.
         DatabaseUnavailable: nothing was changed, or the same key asks again and learns its uid.
     """
-    uid, found = await _enrol(_AGENTS, pool, NewKey(kid, jwk, origin, validity), admission)
+    uid, found = await _enrol(statements, pool, NewKey(kid, jwk, origin, validity), admission)
     if found.validity.is_over(int(found.read_at)):
         raise KeyRevoked
     pair = Pair(uid, kid, found.jwk, found.version, found.owner_state, found.key_state, found.validity)

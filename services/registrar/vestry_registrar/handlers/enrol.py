@@ -11,14 +11,16 @@ import orjson
 from aiohttp import web
 
 from vestry_registrar import bearer
-from vestry_registrar.admission import Admission, Mode
+from vestry_registrar.admission import Admission, Mode, Statements
 from vestry_registrar.attachment import Attached, attach
 from vestry_registrar.audit.event import Actor, Origin
 from vestry_registrar.audit.origin import origin_of
 from vestry_registrar.enrolment import Enrolled, EnrolledTool, register_agent, register_tool
+from vestry_registrar.enrolment_queue import EnrolmentQueue
 from vestry_registrar.offers import Offer
 from vestry_registrar.proof import Proofs, body_of
 from vestry_registrar.publisher import Publisher
+from vestry_registrar.repository.enrolments import find_agent_key
 from vestry_service.metrics import Metrics
 from vestry_service.observed import OBSERVED
 from vestry_service.postgres import Pool
@@ -34,6 +36,7 @@ def register_handler(
     pool: Pool, proofs: Proofs, publisher: Publisher, metrics: Metrics, mode: Mode
 ) -> Handler:
     """Return the handler that registers agents, and attaches keys to them."""
+    statements = Statements(EnrolmentQueue(pool).enrol, find_agent_key)
 
     async def register(request: web.Request, offer: Offer, origin: Origin) -> dict[str, Any]:
         token = bearer.given(request, bearer.ATTACH)
@@ -42,7 +45,9 @@ def register_handler(
             if done is not None:
                 return _attached(done, await publisher.publish(done.uid))
         admission = _admission(request, mode, token)
-        enrolled = await register_agent(pool, offer.members, offer.key.kid, origin, offer.validity, admission)
+        enrolled = await register_agent(
+            pool, offer.members, offer.key.kid, origin, offer.validity, admission, statements
+        )
         await publisher.announce(enrolled)
         return _enrolled(enrolled)
 

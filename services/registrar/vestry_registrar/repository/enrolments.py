@@ -7,10 +7,11 @@ checked when the statement ends, so the key may come before its owner. The audit
 same statement.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+import orjson
 
 from vestry_registrar.audit.event import Origin
 from vestry_registrar.repository.edge import Executor, edge
@@ -142,14 +143,15 @@ async def enrol_agent(executor: Executor, digits: str, new: NewKey) -> FoundAgen
     Raises DatabaseUnavailable; UidCollision.
     """
     async with edge(executor) as sql:
-        row = await sql.fetchrow(ENROL_AGENT, *_values(digits, new), *new.validity, new.state, new.label)
-    return _agents(row, new.kid)
+        row = await sql.fetchrow(ENROL_AGENT, *parameters(digits, new))
+    return agent_key(row, new.kid) if row else None
 
 
 async def find_agent_key(executor: Executor, kid: str) -> FoundAgentKey | None:
     """Find a key; None if it was never seen. Raises DatabaseUnavailable."""
     async with edge(executor) as sql:
-        return _agents(await sql.fetchrow(FIND_AGENT_KEY, kid), kid)
+        row = await sql.fetchrow(FIND_AGENT_KEY, kid)
+    return agent_key(row, kid) if row else None
 
 
 async def enrol_tool(executor: Executor, digits: str, new: NewKey) -> FoundKey | None:
@@ -167,10 +169,15 @@ async def find_tool_key(executor: Executor, kid: str) -> FoundKey | None:
         return _tools(await sql.fetchrow(FIND_TOOL_KEY, kid), kid)
 
 
+def parameters(digits: str, new: NewKey) -> tuple[Any, ...]:
+    """What an agent's enrolment writes, in the order of the parameters of `ENROL_AGENT`; the kid comes first."""
+    return *_values(digits, new), *new.validity, new.state, new.label
+
+
 def _values(digits: str, new: NewKey) -> tuple[str | None, ...]:
     """What both kinds of enrolment write, in the order of their parameters."""
     actor, origin = new.origin.actor, new.origin
-    key, details = json.dumps(dict(new.jwk)), json.dumps(_details(new))
+    key, details = (orjson.dumps(value).decode() for value in (dict(new.jwk), _details(new)))
     return new.kid, digits, key, actor.kind, actor.name, origin.client_ip, origin.request_id, details
 
 
@@ -182,9 +189,8 @@ def _details(new: NewKey) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value is not None}
 
 
-def _agents(row: Mapping[str, Any] | None, kid: str) -> FoundAgentKey | None:
-    if row is None:
-        return None
+def agent_key(row: Mapping[str, Any], kid: str) -> FoundAgentKey:
+    """Make a key of a row with the columns of `FIND_AGENT_KEY`."""
     return FoundAgentKey(
         uid=AGENT + row["uid"] if row["uid"] else None,
         jwk=jwk(row["value"], kid),
