@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from name_server import NameServer, name_server
 from services import DIRECTORY, TOOL, Agent, Service, Services
 from vestry_verifier.foreign.jwks import MEDIA_TYPE
 from vestry_verifier.foreign.open import Outside
+from vestry_verifier.foreign.store import RedisDocuments
 
 Reply = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
 """What is written to a caller, or who writes it."""
@@ -153,6 +155,19 @@ class Foreign(Agent):
     @property
     def url(self) -> str:
         return f"https://{self.uid}"
+
+
+async def make_stale(services: Services, agent: Agent) -> None:
+    """Let the time of a directory be over, as a verifier sees it a second later."""
+    documents = RedisDocuments(services.redis_url)
+    try:
+        url = f"{agent.url}{DIRECTORY}"
+        known = await documents.read(url)
+        old = known._replace(started=round(known.started + 0.001, 6), fresh_until=time.time() - 1)
+        assert await documents.write(url, "", old, time.time()) == old
+    finally:
+        await documents.aclose()
+    await asyncio.sleep(1.1)
 
 
 @asynccontextmanager

@@ -48,7 +48,7 @@ class NameServer(asyncio.DatagramProtocol):
         head = struct.pack("!HHHHHH", *struct.unpack_from("!H", data), 0x8180, 1, len(wanted), 0, 0)
         self._transport.sendto(head + data[12 : end + 4] + records, sender)
 
-    async def lookup(self, name: str) -> list[str]:
+    async def lookup(self, name: str, _known: bool = False) -> list[str]:
         """Resolve a name by asking this server over UDP, IPv4 first."""
         return await self._ask(name, A) + await self._ask(name, AAAA)
 
@@ -57,24 +57,12 @@ class NameServer(asyncio.DatagramProtocol):
         labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
         question += labels + b"\0" + struct.pack("!HH", kind, IN)
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[bytes] = loop.create_future()
-        transport, _ = await loop.create_datagram_endpoint(
-            lambda: _Client(answer), remote_addr=("127.0.0.1", self.port)
-        )
-        try:
-            transport.sendto(question)
-            return _addresses(await answer, kind)
-        finally:
-            transport.close()
-
-
-class _Client(asyncio.DatagramProtocol):
-    def __init__(self, answer: asyncio.Future[bytes]) -> None:
-        self._answer = answer
-
-    def datagram_received(self, data: bytes, _sender: object) -> None:
-        if not self._answer.done():
-            self._answer.set_result(data)
+        # A plain socket, since an endpoint that is being made cannot be closed by who is cancelled meanwhile.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            asking.setblocking(False)
+            asking.connect(("127.0.0.1", self.port))
+            await loop.sock_sendall(asking, question)
+            return _addresses(await loop.sock_recv(asking, 4096), kind)
 
 
 def _read_name(data: bytes, at: int) -> tuple[str, int]:

@@ -37,23 +37,28 @@ def entry(key: PrivateKey, not_before: int = 0, not_after: int = 0) -> ForeignKe
 
 
 class FakeFetcher:
-    """Brings what it is told, or fails; counts how often it was asked and with which ETags."""
+    """Brings what it is told, or fails; counts how often it was asked and with which validators."""
 
     def __init__(self) -> None:
         self.brings: Fetched | None = Fetched([entry(OLD)], '"1"', 600)
-        self.etags: list[str | None] = []
+        self.validators: list[str | None] = []
+        self.known: list[bool] = []
+        self.result = "status"
         self.answering = asyncio.Event()
         self.answering.set()
 
     @property
     def times(self) -> int:
-        return len(self.etags)
+        return len(self.validators)
 
-    async def fetch(self, _directory: Directory, etag: str | None = None) -> Fetched:
-        self.etags.append(etag)
+    async def fetch(
+        self, _directory: Directory, validator: str | None = None, *, known: bool = False
+    ) -> Fetched:
+        self.validators.append(validator)
+        self.known.append(known)
         await self.answering.wait()
         if self.brings is None:
-            raise FetchFailed("status")
+            raise FetchFailed(self.result)
         return self.brings
 
 
@@ -143,7 +148,7 @@ async def test_stale_is_fetched_before_anything_is_answered(fleet: Fleet) -> Non
     fleet.now += 601
     fleet.fetcher.brings = Fetched([entry(NEW)], '"2"', 600)
     assert (await fleet.finds(OLD), await fleet.finds(NEW)) == ("UNKNOWN_KEY", "yes")
-    assert fleet.fetcher.etags == [None, '"1"']
+    assert fleet.fetcher.validators == [None, '"1"']
 
 
 async def test_not_modified(fleet: Fleet) -> None:
@@ -153,7 +158,7 @@ async def test_not_modified(fleet: Fleet) -> None:
         fleet.now += 601
         fleet.fetcher.brings = Fetched(None, '"1"', 600)
         assert await fleet.finds() == "yes"
-    assert fleet.fetcher.etags == [None, '"1"', '"1"', '"1"']
+    assert fleet.fetcher.validators == [None, '"1"', '"1"', '"1"']
 
 
 async def test_fetched_ahead_in_the_background(fleet: Fleet) -> None:
@@ -182,6 +187,40 @@ async def test_stale_if_error(fleet: Fleet) -> None:
     fleet.now += 61
     fleet.fetcher.brings = Fetched([entry(OLD)], None, 600)
     assert await fleet.finds() == "yes"
+
+
+async def test_busy(fleet: Fleet) -> None:
+    """Who was not asked, for there was no place, has not failed; what is known serves as after a failure."""
+    good, fleet.fetcher.brings, fleet.fetcher.result = fleet.fetcher.brings, None, "busy"
+    for _ in range(3):
+        assert [await fleet.finds(at=at) for at in (0, 1)] == ["DIRECTORY_UNREACHABLE"] * 2
+    assert fleet.fetcher.times == 6
+    fleet.fetcher.brings = good
+    assert await fleet.finds() == "yes"
+    fleet.now += 601
+    fleet.fetcher.brings = None
+    assert [await fleet.finds(at=at) for at in (0, 1)] == ["yes"] * 2
+    assert fleet.fetcher.times == 8
+
+
+async def test_who_need_not_stand_behind_strangers(fleet: Fleet) -> None:
+    """A directory that was had before, unless it has failed three times in a row since."""
+    good = fleet.fetcher.brings
+    for fleet.fetcher.brings in (good, None, None, None, None, good, good):
+        await fleet.finds()
+        fleet.now += 700
+    assert fleet.fetcher.known == [False, True, True, True, False, False, True]
+
+
+async def test_validator_of_what_is_not_known(fleet: Fleet) -> None:
+    """Nothing is asked for on a condition where the keys are not there that "not modified" would renew."""
+    assert await fleet.finds() == "yes"
+    [store, *_] = fleet.documents
+    known = await store.read(URL)
+    lost = known._replace(keys=None, started=round(known.started + 0.001, 6))
+    assert await store.write(URL, "", lost, fleet.now) == lost
+    assert await fleet.finds(at=1) == "yes"
+    assert fleet.fetcher.validators == [None, None]
 
 
 async def test_host_that_wants_nothing_stale(fleet: Fleet) -> None:

@@ -2,22 +2,31 @@
 
 import asyncio
 import socket
+import threading
+from collections.abc import Iterator
 
 import pytest
 
+from services import until
 from vestry_service.parsers import network
 from vestry_verifier.foreign import resolver
 from vestry_verifier.foreign.addresses import Addresses
-from vestry_verifier.foreign.resolver import AddressRefused, CheckedResolver, SystemLookup, checked_socket
+from vestry_verifier.foreign.resolver import (
+    AddressRefused,
+    CheckedResolver,
+    LookupsBusy,
+    SystemLookup,
+    checked_socket,
+)
 
 
 async def resolved(found: list[str], *allowed: str, host: str = "bot.example") -> list[str]:
     """What may be connected to, where a name has these addresses."""
 
-    async def lookup(_name: str) -> list[str]:
+    async def lookup(_name: str, _known: bool) -> list[str]:
         return found
 
-    checked = CheckedResolver(lookup, Addresses(map(network, allowed)))
+    checked = CheckedResolver(lookup, Addresses(map(network, allowed)), known=False)
     return [each["host"] for each in await checked.resolve(host, 443)]
 
 
@@ -63,34 +72,86 @@ def test_no_socket_for_an_address_that_may_not_be_reached() -> None:
 
 async def test_the_systems_resolver() -> None:
     """It finds what the system knows, and says where there is nothing."""
-    assert set(await SystemLookup()("127.0.0.1")) == {"127.0.0.1"}
+    assert set(await SystemLookup()("127.0.0.1", False)) == {"127.0.0.1"}
     with pytest.raises(OSError, match=r"."):
-        await SystemLookup()("a" * 70 + ".invalid")
+        await SystemLookup()("a" * 70 + ".invalid", False)
 
 
-async def test_look_ups_that_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They keep their own threads and no more: who waits too long goes, and a place is free when one has ended."""
-    loop = asyncio.get_running_loop()
-    going = asyncio.Event()
-    hung = asyncio.Event()
+async def test_a_few_of_many_addresses() -> None:
+    """Of either family four are tried, in the order in which they came; that one of the others is private counts."""
+    many = [f"8.8.8.{number}" for number in range(1, 200)]
+    assert await resolved(many) == many[:4]
+    assert await resolved(["2606:4700::1", *many, "2606:4700::2"]) == [
+        "2606:4700::1",
+        *many[:4],
+        "2606:4700::2",
+    ]
+    with pytest.raises(AddressRefused):
+        await resolved([*many, "10.0.0.1"])
 
-    def hanging(name: str) -> list[str]:
+
+class Hanging:
+    """The system's resolver, for which names that begin with `hang` never end until they are let go."""
+
+    def __init__(self) -> None:
+        self.going = threading.Event()
+        self.hung: list[str] = []
+
+    def __call__(self, name: str) -> list[str]:
         if name.startswith("hang"):
-            loop.call_soon_threadsafe(hung.set)
-            asyncio.run_coroutine_threadsafe(going.wait(), loop).result(5)
+            self.hung.append(name)
+            assert self.going.wait(10)
         return [name]
 
-    monkeypatch.setattr(resolver, "_getaddrinfo", hanging)
+    async def reach(self, number: int) -> None:
+        """Wait until so many hang."""
+
+        async def hang() -> bool:
+            return len(self.hung) >= number
+
+        await until(hang)
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
+    made = Hanging()
+    monkeypatch.setattr(resolver, "_getaddrinfo", made)
+    yield made
+    made.going.set()
+
+
+async def test_look_ups_that_hang(hanging: Hanging, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They keep their own threads and no more: who waits too long goes, and a place is free when one has ended."""
+    monkeypatch.setattr(resolver, "PATIENCE", 0.05)
     lookup = SystemLookup(threads=2)
-    gone = asyncio.create_task(lookup("hang1"))
-    await hung.wait()
+    gone = asyncio.create_task(lookup("hang1", True))
+    await hanging.reach(1)
     gone.cancel()
-    assert await lookup("a") == ["a"]
-    hung.clear()
-    other = asyncio.create_task(lookup("hang2"))
-    await hung.wait()
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(lookup("b"), 0.05)
-    going.set()
-    assert await other == ["hang2"]
-    assert await lookup("c") == ["c"]
+    assert await lookup("a", True) == ["a"]
+    other = asyncio.create_task(lookup("hang.other", True))
+    await hanging.reach(2)
+    with pytest.raises(LookupsBusy):
+        await lookup("b", True)
+    hanging.going.set()
+    assert await other == ["hang.other"]
+    assert await lookup("c", True) == ["c"]
+
+
+async def test_names_of_strangers_that_hang(hanging: Hanging, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names whose DNS never answers take a part of the threads, those below one domain a small part of it."""
+    monkeypatch.setattr(resolver, "PATIENCE", 0.2)
+    lookup = SystemLookup(threads=16)
+    below = [asyncio.create_task(lookup(f"hang{number}.evil.test", False)) for number in range(50)]
+    refused = await asyncio.gather(*below[3:], return_exceptions=True)
+    assert {type(each) for each in refused} == {LookupsBusy}
+    assert sorted(hanging.hung) == [f"hang{number}.evil.test" for number in range(3)]
+    assert await lookup("honest.test", False) == ["honest.test"]
+    many = [asyncio.create_task(lookup(f"hang{number}.e{number}.test", False)) for number in range(50)]
+    await asyncio.gather(*many[9:], return_exceptions=True)
+    assert len(hanging.hung) == 12
+    assert await lookup("known.test", True) == ["known.test"]
+    with pytest.raises(LookupsBusy):
+        await lookup("honest.test", False)
+    hanging.going.set()
+    await asyncio.gather(*below[:3], *many[:9])
+    assert await lookup("honest.test", False) == ["honest.test"]

@@ -50,6 +50,7 @@ BY_FETCH: Final[Mapping[str, str]] = {
     "coded": "It sent its directory compressed, although that was not asked for.",
     "too_large": "Its directory is longer than 64 KiB.",
     "malformed": "What it sent is no directory: see its media type, and that it is a JWK Set of at most 32 keys.",
+    "busy": "It was not asked, for too many other hosts are being asked; it can be in a moment.",
     "too_many_paths": "Too many new paths of this host were asked for in the last minute.",
 }
 """Why the directory of a foreign agent could not be fetched, by the result that the metrics count."""

@@ -3,17 +3,18 @@
 1. Names of fields have no case, and the lines of one field are one value (RFC 9110 section 5.3).
 2. The body is taken as it comes, without a content coding, since a few coded bytes can stand for very many; it is
    counted while it arrives, to 64 KiB.
-3. An ETag is sent back to its host, and kept; so it must be one, and short.
 """
 
-import re
 from typing import Final
 
 from aiohttp import ClientResponse
 from multidict import CIMultiDict, CIMultiDictProxy
 
 MAX_BODY: Final = 64 * 1024
-_ETAG: Final = re.compile(r'(?:W/)?"[!#-~]{0,256}"', re.ASCII)
+
+
+BUSY: Final = "busy"
+"""The result where nobody was asked, since there was no place to ask from."""
 
 
 class FetchFailed(Exception):
@@ -44,8 +45,3 @@ async def read_body(response: ClientResponse) -> bytes:
             raise FetchFailed("too_large")
         parts.append(part)
     return b"".join(parts)
-
-
-def read_etag(text: str | None) -> str | None:
-    """Return an ETag that can be sent back, or None (3)."""
-    return text if text is not None and _ETAG.fullmatch(text) else None

@@ -12,7 +12,9 @@
    not known is `DIRECTORY_UNREACHABLE`. A failure never takes a known key away, an answer that lacks it does.
 6. A host has one directory of its own and paths without end. New ones that strangers name are fetched 30 times a
    minute for a host at most, so that nobody makes us flood it, or fill Redis.
-7. A store that knows less than this process has lost something, in a failover say. It is told again, so that a key
+7. Whoever was not even asked, since strangers stood in line before him, has not failed: what is not known is left as
+   it is, and nobody can have a host passed over for a minute by keeping us busy.
+8. A store that knows less than this process has lost something, in a failover say. It is told again, so that a key
    which was removed does not come back with what is older.
 """
 
@@ -24,7 +26,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from vestry_signatures.errors import DirectoryUnreachable
-from vestry_verifier.foreign.answer import FetchFailed
+from vestry_verifier.foreign.answer import BUSY, FetchFailed
 from vestry_verifier.foreign.curiosity import Curiosity
 from vestry_verifier.foreign.document import Document
 from vestry_verifier.foreign.fetch import Fetcher
@@ -117,7 +119,7 @@ class Directories:
     async def _read(self, url: str) -> Document:
         document = await self._documents.read(url)
         known = self._seen.get(url)
-        if known is not None and known.document.started > document.started:  # (7)
+        if known is not None and known.document.started > document.started:  # (8)
             document = await self._documents.write(url, "", known.document, self._clock())
         return self._remember(url, document)
 
@@ -164,9 +166,12 @@ class Directories:
     async def _fetched(self, directory: Directory, known: Document, started: float) -> Document:
         now = self._clock()
         try:
-            fetched = await self._fetcher.fetch(directory, known.etag if known.keys is not None else None)
+            validator = known.validator if known.keys is not None else None
+            fetched = await self._fetcher.fetch(directory, validator, known=known.is_known)
         except FetchFailed as failure:
+            if failure.result == BUSY and known.keys is None:
+                return known._replace(why=BUSY)  # (7)
             return known.failed(self._clock(), failure.result)
         keys = known.keys if fetched.keys is None else tuple(fetched.keys)
         fresh_until = now + fetched.lifetime
-        return Document(started, fresh_until, fetched.lifetime, fetched.stale_for, fetched.etag, keys)
+        return Document(started, fresh_until, fetched.lifetime, fetched.stale_for, fetched.validator, keys)

@@ -5,12 +5,14 @@ because the script that writes it compares it: of two answers the one that was a
 it comes first.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from vestry_verifier.foreign.freshness import LONGEST_PAUSE, pause
 from vestry_verifier.foreign.jwks import ForeignKey
+
+FEW_FAILURES: Final = 3
 
 
 class Document(NamedTuple):
@@ -21,7 +23,7 @@ class Document(NamedTuple):
         fresh_until: until when it is believed without a question.
         lifetime: seconds for which it was fresh when it came.
         stale_for: seconds for which it may serve after that while its host cannot be reached.
-        etag: of its state, or None.
+        validator: of its state, or None.
         keys: None where it is not known.
         failures: how many fetches have failed since.
         retry_at: when the next one may be tried.
@@ -32,7 +34,7 @@ class Document(NamedTuple):
     fresh_until: float = 0.0
     lifetime: float = 0.0
     stale_for: float = 0.0
-    etag: str | None = None
+    validator: str | None = None
     keys: tuple[ForeignKey, ...] | None = None
     failures: int = 0
     retry_at: float = 0.0
@@ -46,6 +48,11 @@ class Document(NamedTuple):
     def is_fresh(self, now: float) -> bool:
         """Tell whether it is believed as it is."""
         return self.keys is not None and now < self.fresh_until
+
+    @property
+    def is_known(self) -> bool:
+        """Tell whether it was had, and has not failed again and again since: it need not stand behind strangers."""
+        return self.keys is not None and self.failures < FEW_FAILURES
 
     def serves_stale(self, now: float) -> bool:
         """Tell whether it may serve while its host cannot be reached (RFC 5861 section 4)."""
@@ -68,7 +75,7 @@ class Document(NamedTuple):
     def encode(self) -> bytes:
         """Return the bytes that Redis keeps."""
         keys = None if self.keys is None else [list(key) for key in self.keys]
-        rest = [self.fresh_until, self.lifetime, self.stale_for, self.etag, keys]
+        rest = [self.fresh_until, self.lifetime, self.stale_for, self.validator, keys]
         rest += [self.failures, self.retry_at, self.why]
         return b"%.6f %b" % (self.started, orjson.dumps(rest))
 
@@ -77,10 +84,12 @@ class Document(NamedTuple):
         """Read what Redis keeps; what is not there or cannot be read is a directory that is not known."""
         started, _, rest = (data or b"").partition(b" ")
         try:
-            fresh_until, lifetime, stale_for, etag, keys, *failed = orjson.loads(rest)
+            fresh_until, lifetime, stale_for, validator, keys, *failed = orjson.loads(rest)
             found = None if keys is None else tuple(map(_key, keys))
             failures, retry_at, why = failed
-            return cls(float(started), fresh_until, lifetime, stale_for, etag, found, failures, retry_at, why)
+            return cls(
+                float(started), fresh_until, lifetime, stale_for, validator, found, failures, retry_at, why
+            )
         except (ValueError, TypeError):
             return cls()
 
