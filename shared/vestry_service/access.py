@@ -10,12 +10,14 @@ from logging import DEBUG, INFO, WARNING
 from random import getrandbits
 from typing import Any, Final
 
+from multidict import istr
+
 from vestry_service.logging import Logger
 from vestry_service.metrics import Metrics
 from vestry_service.observed import Observed
 from vestry_service.requests import Network, Said, client_ip
 
-REQUEST_ID: Final = "X-Request-Id"
+REQUEST_ID: Final = istr("X-Request-Id")
 # Asked every few seconds by machines: only worth a line when they fail.
 QUIET_ROUTES: Final = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)

@@ -84,6 +84,15 @@ class Mark(NamedTuple):
         return cls(int(since), run_id, int(skew))
 
 
+def use_keys(kid: str, digest: bytes, book: str | None) -> tuple[bytes, bytes, bytes, bytes]:
+    """Name at once what one use of a signature asks for: nonce, record, mark, and book, or without one the mark."""
+    name = kid.encode()
+    tag = name[:2]
+    mark = b"g{%b}" % tag
+    kept = mark if book is None else b"b{%b}%b%b" % (tag, name, book.encode())
+    return b"n{%b}%b" % (tag, digest), b"k{%b}%b" % (tag, name), mark, kept
+
+
 def nonce_key(kid: str, digest: bytes) -> bytes:
     """Name the key that a spent nonce occupies; `digest` is 16 bytes (see `replay.nonce_digest`)."""
     return b"n{%b}%b" % (kid[:2].encode(), digest)

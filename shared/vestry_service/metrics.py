@@ -14,7 +14,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from vestry_service.tally import Tally
+from vestry_service.tally import Happening, Tally
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 HTTP_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -153,7 +153,7 @@ class HttpMetrics:
             registry=registry,
             multiprocess_mode="livesum",
         ).labels(service)
-        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._children: dict[tuple[str, str, int], Happening] = {}
 
     def began(self) -> None:
         """Count a request that is being answered."""
@@ -168,10 +168,9 @@ class HttpMetrics:
         if method not in METHODS:
             method = "other"
         try:
-            requests, duration = self._children[method, route, status]
+            answer = self._children[method, route, status]
         except KeyError:
             requests = self._requests.labels(self._service, method, route, status)
             duration = self._duration.labels(self._service, method, route)
-            self._children[method, route, status] = requests, duration
-        self._tally.add(requests)
-        self._tally.observe(duration, seconds)
+            answer = self._children[method, route, status] = Happening(duration, requests)
+        self._tally.happened(answer, seconds)

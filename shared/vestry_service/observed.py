@@ -1,6 +1,7 @@
 """What is known about one request beyond HTTP: handlers put facts here, the access log reads them."""
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from aiohttp import web
@@ -8,6 +9,7 @@ from aiohttp import web
 from vestry_signatures.errors import VestryError
 
 _LOGGED: Final = ("outcome", "reason", "uid", "kid", "authority", "client_ip", "tool", "mode", "cause")
+_values: Final = attrgetter(*_LOGGED)
 
 
 @dataclass(slots=True)
@@ -44,10 +46,8 @@ class Observed:
 
     def add_to(self, facts: dict[str, object]) -> None:
         """Add what is known to `facts`, in the order of the log's fields."""
-        for name in _LOGGED:
-            value = getattr(self, name)
-            if value is not None:
-                facts[name] = value
+        told = zip(_LOGGED, _values(self), strict=True)
+        facts.update({name: value for name, value in told if value is not None})
 
 
 OBSERVED: Final = web.RequestKey("OBSERVED", Observed)

@@ -42,12 +42,17 @@ class Proving:
     async def prove(self, question: Question, terms: Terms, now: int) -> list[Verified]:
         """Find who signed a request, at least one. Arguments and errors as `Verification.prove` has them."""
         wants = _wants(question, terms, now)
-        keys = self._at_hand(wants)
-        if None in keys:
-            keys = [
-                await self._find(want) if key is None else key for want, key in zip(wants, keys, strict=True)
-            ]
+        keys = [
+            await self._find(want) if key is None else key
+            for want, key in zip(wants, self._at_hand(wants), strict=True)
+        ]
         return _proven(question, terms, wants, keys)
+
+    def at_hand(self, question: Question, terms: Terms, now: int) -> list[Verified] | None:
+        """Do `prove` where every key is at hand; None where one is not. Raises as `prove` does."""
+        wants = _wants(question, terms, now)
+        keys = self._at_hand(wants)
+        return None if None in keys else _proven(question, terms, wants, keys)
 
     async def prove_all(self, questions: Sequence[Question], terms: Terms, now: int) -> list[Proven]:
         """Do `prove` for each of many, in their order; what one is refused for changes nothing for the others."""
@@ -71,9 +76,7 @@ class Proving:
 
     def _proven_at_hand(self, question: Question, terms: Terms, now: int) -> Proven | None:
         try:
-            wants = _wants(question, terms, now)
-            keys = self._at_hand(wants)
-            return None if None in keys else _proven(question, terms, wants, keys)
+            return self.at_hand(question, terms, now)
         except VestryError as error:
             return error
 

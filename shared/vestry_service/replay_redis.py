@@ -18,7 +18,7 @@ The account needs `INFO`, `TIME`, `EVAL`, `EVALSHA`, `SET` and `GET`; the regist
 
 from collections.abc import Sequence
 
-from vestry_service.live_records import LiveRecord, book_key, mark_key, nonce_key, record_key
+from vestry_service.live_records import LiveRecord, mark_key, record_key, use_keys
 from vestry_service.replay import Answer, Claim, judge, nonce_life, read_record
 from vestry_service.store.calls import Part
 from vestry_service.store.open import open_batcher
@@ -133,14 +133,12 @@ class RedisReplayStore:
         keys: list[bytes] = []
         args: list[int] = []
         for (kid, digest, expires, _, bound), life in zip(claims, lives, strict=True):
-            mark = mark_key(kid)
-            keys += (
-                nonce_key(kid, digest),
-                record_key(kid),
-                mark,
-                mark if bound is None else book_key(kid, bound.book),
-            )
-            args += (life, expires) + ((0, 0) if bound is None else (bound.most, bound.draw()))
+            if bound is None:
+                keys += use_keys(kid, digest, None)
+                args += (life, expires, 0, 0)
+            else:
+                keys += use_keys(kid, digest, bound.book)
+                args += (life, expires, bound.most, bound.draw())
         return self._judge_all(claims, await self._batcher.submit(keys, args))
 
     def _judge_all(self, claims: Sequence[Claim], part: Part) -> list[Answer]:

@@ -16,37 +16,55 @@ from collections.abc import Sequence
 from prometheus_client import Counter, Gauge, Histogram
 
 
+class Happening:
+    """Something that happens often and takes a time: which counters count it, and which histogram its time."""
+
+    __slots__ = ("counters", "times")
+
+    def __init__(self, times: Histogram, *counters: Counter) -> None:
+        """Take metrics whose labels are chosen."""
+        self.times = times
+        self.counters = counters
+
+
 class Tally:
     """The counts of the metrics of one service that are not told yet."""
 
     def __init__(self) -> None:
         self._counts: dict[Counter | Gauge, float] = {}
-        self._times: dict[Histogram, list[float]] = {}
+        self._happened: dict[Happening, list[float]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def add(self, metric: Counter | Gauge, amount: float = 1.0) -> None:
         """Add to a metric whose labels are chosen."""
         self._counts[metric] = self._counts.get(metric, 0.0) + amount
-        self._await_the_end()
+        if self._loop is None or not self._loop.is_running():
+            self._await_the_end()
 
-    def observe(self, histogram: Histogram, seconds: float) -> None:
-        """Let a histogram whose labels are chosen observe a value."""
-        self._times.setdefault(histogram, []).append(seconds)
-        self._await_the_end()
+    def happened(self, what: Happening, seconds: float) -> None:
+        """Count a happening that took so long."""
+        times = self._happened.get(what)
+        if times is None:
+            self._happened[what] = [seconds]
+        else:
+            times.append(seconds)
+        if self._loop is None or not self._loop.is_running():
+            self._await_the_end()
 
     def settle(self) -> None:
         """Tell the metrics what they do not know yet."""
         counts, self._counts = self._counts, {}
-        times, self._times = self._times, {}
+        happened, self._happened = self._happened, {}
         self._loop = None
         for metric, amount in counts.items():
             metric.inc(amount)
-        for histogram, seconds in times.items():
-            _observe_all(histogram, seconds)
+        for what, seconds in happened.items():
+            for counter in what.counters:
+                counter.inc(len(seconds))
+            _observe_all(what.times, seconds)
 
     def _await_the_end(self) -> None:
-        if self._loop is not None and self._loop.is_running():
-            return  # it will be over soon; asking which loop runs would cost a system call each time
+        """Settle when this turn ends. Not asked while one is known to: which loop runs, a system call tells."""
         try:
             self._loop = asyncio.get_running_loop()
         except RuntimeError:

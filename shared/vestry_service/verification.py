@@ -66,7 +66,7 @@ class Verification:
         Raises:
             VestryError: nobody can be named; the reason says why.
         """
-        found = await self.prove(question, terms, now)
+        found = self._proving.at_hand(question, terms, now) or await self.prove(question, terms, now)
         await self.spend(found, now, bound=terms.bound)
         return best(found)
 
@@ -89,19 +89,16 @@ class Verification:
         except ReplayStoreUnavailable as error:
             return [found if isinstance(found, VestryError) else error for found in proven]
         dealt = [[] if isinstance(found, VestryError) else [next(answers) for _ in found] for found in proven]
-        return await self._settle_all(proven, dealt, now)
-
-    async def _settle_all(
-        self, proven: Sequence[Proven], dealt: Sequence[Sequence[Answer]], now: int
-    ) -> list[Verified | VestryError]:
-        asking = [self._settle(*each, now) for each in zip(proven, dealt, strict=True) if _leaves_open(*each)]
-        asked = iter(
-            await asyncio.gather(*asking) if asking else ()
-        )  # together: each may wait for somebody else
-        return [
-            next(asked) if _leaves_open(*each) else await self._settle(*each, now)
-            for each in zip(proven, dealt, strict=True)
+        settled = [_settled(found, said, now) for found, said in zip(proven, dealt, strict=True)]
+        asking = [
+            self._settle(found, said, now)
+            for found, said, how in zip(proven, dealt, settled, strict=True)
+            if how is None and not isinstance(found, VestryError)
         ]
+        if not asking:
+            return [how for how in settled if how is not None]
+        asked = iter(await asyncio.gather(*asking))  # together: each may wait for somebody else
+        return [next(asked) if how is None else how for how in settled]
 
     async def prove_all(self, questions: Sequence[Question], terms: Terms, now: int) -> list[Proven]:
         """Do `prove` for each of many, in their order."""
@@ -115,11 +112,11 @@ class Verification:
         """
         return await self._proving.prove(question, terms, now)
 
-    async def _settle(self, found: Proven, answers: Sequence[Answer], now: int) -> Verified | VestryError:
-        if isinstance(found, VestryError):
-            return found
+    async def _settle(
+        self, found: Sequence[Verified], answers: Sequence[Answer], now: int
+    ) -> Verified | VestryError:
         try:
-            await self._require_counting(found, answers, now)
+            await self._require_standing(found, answers, now)
         except VestryError as error:
             return error
         return best(found)
@@ -144,21 +141,21 @@ class Verification:
         """
         uses = [use_of(each.proof, bound) for each in found]
         answers = await self._store.spend([*uses, *(use_of(each, bound) for each in beside)], now)  # (5)
-        await self._require_counting(found, answers, now)
+        for answer in answers:
+            require_fresh(answer)  # (6)
+        if _is_open(found, answers):
+            await self._require_standing(found, answers, now)
+        else:
+            _require_all(found, answers, now)
         if not all(answer.remembered for answer in answers[len(uses) :]):
             raise ReplayStoreUnavailable
 
-    async def _require_counting(self, found: Sequence[Verified], answers: Sequence[Answer], now: int) -> None:
-        """Refuse unless every answer says fresh, and those about `found` (the first) that their keys stand (6)."""
-        for answer in answers:
-            require_fresh(answer)
+    async def _require_standing(self, found: Sequence[Verified], answers: Sequence[Answer], now: int) -> None:
+        """Refuse unless the keys stand (6), where somebody else must be asked. The answers say fresh."""
         for each, answer in zip(found, answers, strict=False):
-            if _is_open(each, answer):
-                await self._require_standing(each, answer, now)
-            else:
-                _require(answer.record, answer.remembered, each.uid, now)
+            await self._require_one_standing(each, answer, now)
 
-    async def _require_standing(self, each: Verified, answer: Answer, now: int) -> None:
+    async def _require_one_standing(self, each: Verified, answer: Answer, now: int) -> None:
         if each.signer.foreign:
             await self._require_foreign_standing(each, answer)
             return
@@ -177,13 +174,25 @@ class Verification:
         await self._keys.ask(each.signer, each.proof.key.kid)
 
 
-def _is_open(each: Verified, answer: Answer) -> bool:
+def _is_open(found: Sequence[Verified], answers: Sequence[Answer]) -> bool:
     """Tell whether somebody else must be asked how a key stands."""
-    return each.signer.foreign or answer.record is None
+    asked = zip(found, answers, strict=False)
+    return any(answer.record is None or each.signer.foreign for each, answer in asked)
 
 
-def _leaves_open(found: Proven, answers: Sequence[Answer]) -> bool:
-    return not isinstance(found, VestryError) and any(map(_is_open, found, answers))
+def _settled(found: Proven, answers: Sequence[Answer], now: int) -> Verified | VestryError | None:
+    """Do `best` where the answers settle it (6), or say why it does not count; None where somebody must be asked."""
+    if isinstance(found, VestryError):
+        return found
+    try:
+        for answer in answers:
+            require_fresh(answer)
+        if _is_open(found, answers):
+            return None
+        _require_all(found, answers, now)
+    except VestryError as error:
+        return error
+    return best(found)
 
 
 def best(found: Sequence[Verified]) -> Verified:
@@ -192,6 +201,12 @@ def best(found: Sequence[Verified]) -> Verified:
         return found[0]
     proof = strictest([each.proof for each in found])
     return next(each for each in found if each.proof is proof)
+
+
+def _require_all(found: Sequence[Verified], answers: Sequence[Answer], now: int) -> None:
+    """Refuse unless all keys stand by what the answers, the first of which are about `found`, say of them."""
+    for each, answer in zip(found, answers, strict=False):
+        _require(answer.record, answer.remembered, each.signer.uid, now)
 
 
 def _require(record: LiveRecord | None, remembered: bool, uid: str, now: int) -> None:

@@ -11,6 +11,7 @@ from vestry_service.live_records import (
     mark_key,
     nonce_key,
     record_key,
+    use_keys,
 )
 
 
@@ -53,6 +54,19 @@ def test_keys_of_a_kid_share_a_hash_tag() -> None:
     assert record_key(ALICE) == b"k{Jr}" + ALICE.encode()
     assert mark_key(ALICE) == b"g{Jr}"
     assert book_key(ALICE, "x") == b"b{Jr}" + ALICE.encode() + b"x"
+
+
+@pytest.mark.parametrize("book", ["", "x", None])
+def test_named_at_once_they_are_named_alike(book: str | None) -> None:
+    """What is asked in one trip has the names that everything else goes by; without a book the mark stands there."""
+    digest = bytes(range(16))
+    kept = mark_key(ALICE) if book is None else book_key(ALICE, book)
+    assert use_keys(ALICE, digest, book) == (
+        nonce_key(ALICE, digest),
+        record_key(ALICE),
+        mark_key(ALICE),
+        kept,
+    )
 
 
 def test_a_mark_for_every_kid() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from vestry_service.metrics import VERIFY_BUCKETS, Metrics
-from vestry_service.tally import Tally
+from vestry_service.tally import Happening, Tally
 
 
 class Counts:
@@ -20,6 +20,7 @@ class Counts:
         self.counter = Counter("a", "A", ("label",), registry=self.registry).labels("x")
         self.gauge = Gauge("b", "B", registry=self.registry)
         self.histogram = Histogram("c", "C", buckets=VERIFY_BUCKETS, registry=self.registry)
+        self.happened = Counter("d", "D", registry=self.registry)
 
     @property
     def shown(self) -> list[str]:
@@ -39,8 +40,9 @@ def test_what_is_shown_is_what_one_by_one_would_have_shown(
 
     async def turn() -> None:
         tally = Tally()
+        happening = Happening(together.histogram, together.counter, together.happened)
         for each in seconds:
-            tally.observe(together.histogram, each)
+            tally.happened(happening, each)
         for _ in range(added):
             tally.add(together.counter)
         tally.add(together.gauge, stands)
@@ -49,6 +51,8 @@ def test_what_is_shown_is_what_one_by_one_would_have_shown(
     asyncio.run(turn())
     for each in seconds:
         alone.histogram.observe(each)
+        alone.counter.inc()
+        alone.happened.inc()
     for _ in range(added):
         alone.counter.inc()
     alone.gauge.inc(stands)
@@ -57,7 +61,7 @@ def test_what_is_shown_is_what_one_by_one_would_have_shown(
 
 def _rounded(line: str) -> str:
     name, _, value = line.rpartition(" ")
-    return f"{name} {float(value):.9f}" if name.startswith(("a_", "b", "c_")) else line
+    return f"{name} {float(value):.9f}" if name.startswith(("a_", "b", "c_", "d_")) else line
 
 
 async def test_a_turn_is_told_once_at_its_end() -> None:

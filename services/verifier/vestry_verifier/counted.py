@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from vestry_service.metrics import Metrics
+from vestry_service.tally import Happening
 from vestry_signatures.errors import ReplayedNonce, ReplayStoreUnavailable, VestryError
 
 
@@ -20,20 +21,21 @@ class Counted:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._tally = metrics.tally
+        checks = metrics.replay_checks
+        fresh, self._replayed, self._away = map(checks.labels, ("fresh", "replayed", "unavailable"))
         self._passed = {
-            profile: metrics.verifications.labels("verified", "", profile)
+            profile: Happening(
+                metrics.verify_duration, metrics.verifications.labels("verified", "", profile), fresh
+            )
             for profile in ("vestauth", "web-bot-auth")
         }
-        checks = metrics.replay_checks
-        self._fresh, self._replayed, self._away = map(checks.labels, ("fresh", "replayed", "unavailable"))
+        self._refused = Happening(metrics.verify_duration)
 
     def verified(self, profile: str, seconds: float) -> None:
-        self._tally.observe(self._metrics.verify_duration, seconds)
-        self._tally.add(self._passed[profile])
-        self._tally.add(self._fresh)
+        self._tally.happened(self._passed[profile], seconds)
 
     def refused(self, error: VestryError, seconds: float) -> None:
-        self._tally.observe(self._metrics.verify_duration, seconds)
+        self._tally.happened(self._refused, seconds)
         self._metrics.verifications.labels(error.outcome or "", error.reason, "").inc()
         if isinstance(error, ReplayedNonce):
             self._replayed.inc()

@@ -17,7 +17,7 @@ from vestry_service.trust import Trust
 from vestry_service.verification import Question, Terms, Verification, Verified
 from vestry_signatures.errors import RequestRefused, SignatureError, VestryError
 from vestry_verifier.counted import Counts
-from vestry_verifier.limited import Answer, Limited
+from vestry_verifier.limited import Limited
 from vestry_verifier.tool_policy import ToolPolicy
 
 Asked = Question | VestryError
@@ -90,11 +90,17 @@ class Judge:
         self._counted = counted
         self._clock = clock
         self._limited = limited
+        self._last: Terms | None = None
 
     async def judge(self, asked: Asked, tool: ToolPolicy) -> Verdict:
         """Judge one question by the rules of the tool that asks."""
         started = perf_counter()
-        verdict = await self._judge(asked, tool)
+        if isinstance(asked, VestryError):
+            verdict = Verdict(asked, asked, tool)
+        elif tool.rate is not None:
+            [verdict] = await self._judge_all([asked], tool)
+        else:
+            verdict = Verdict(asked, await self._answer(asked, tool), tool)
         self._count(verdict, perf_counter() - started)
         return verdict
 
@@ -102,37 +108,37 @@ class Judge:
         """Judge many questions, each as `judge` would, in their order and in one round trip to the store."""
         started = perf_counter()
         questions = [each for each in asked if isinstance(each, Question)]
-        answers = iter(await self._answer_all(questions, tool))
+        judged = iter(await self._judge_all(questions, tool))
         verdicts = [
-            _verdict(each, Answer(each) if isinstance(each, VestryError) else next(answers), tool)
-            for each in asked
+            Verdict(each, each, tool) if isinstance(each, VestryError) else next(judged) for each in asked
         ]
         each_took = (perf_counter() - started) / max(1, len(verdicts))
         for verdict in verdicts:
             self._count(verdict, each_took)
         return verdicts
 
-    async def _judge(self, asked: Asked, tool: ToolPolicy) -> Verdict:
-        if isinstance(asked, VestryError):
-            return Verdict(asked, asked, tool)
-        if tool.rate is not None:
-            [answer] = await self._answer_all([asked], tool)
-            return _verdict(asked, answer, tool)
+    async def _answer(self, question: Question, tool: ToolPolicy) -> Verified | VestryError:
         try:
-            return Verdict(
-                asked, await self._verification.verify(asked, self._terms(tool), int(self._clock())), tool
-            )
+            return await self._verification.verify(question, self._terms(tool), int(self._clock()))
         except VestryError as error:
-            return Verdict(asked, error, tool)
+            return error
 
-    async def _answer_all(self, questions: Sequence[Question], tool: ToolPolicy) -> list[Answer]:
+    async def _judge_all(self, questions: Sequence[Question], tool: ToolPolicy) -> list[Verdict]:
         terms, now = self._terms(tool), int(self._clock())
         if tool.rate is not None and self._limited is not None:
-            return await self._limited.answers(questions, terms, now, tool.name, tool.rate)
-        return list(map(Answer, await self._verification.verify_all(questions, terms, now)))
+            limited = await self._limited.answers(questions, terms, now, tool.name, tool.rate)
+            return [
+                Verdict(asked, answer, tool, counted)
+                for asked, (answer, counted) in zip(questions, limited, strict=True)
+            ]
+        verified = await self._verification.verify_all(questions, terms, now)
+        return [Verdict(asked, answer, tool) for asked, answer in zip(questions, verified, strict=True)]
 
     def _terms(self, tool: ToolPolicy) -> Terms:
-        return Terms(tool.signatures, self._trust(tool), tool, tool.bound)
+        terms = self._last  # nearly always it is the same tool that asks
+        if terms is None or terms.rules is not tool:
+            terms = self._last = Terms(tool.signatures, self._trust(tool), tool, tool.bound)
+        return terms
 
     def _count(self, verdict: Verdict, seconds: float) -> None:
         if isinstance(verdict.answer, VestryError):
@@ -141,7 +147,3 @@ class Judge:
                 self._counted.excused(verdict.tool.name, verdict.answer)
         else:
             self._counted.verified(verdict.answer.proof.claim.profile, seconds)
-
-
-def _verdict(asked: Asked, answer: Answer, tool: ToolPolicy) -> Verdict:
-    return Verdict(asked, answer.answer, tool, answer.counted)

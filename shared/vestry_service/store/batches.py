@@ -61,10 +61,11 @@ class Batcher:
         self._under_way = 0
         self._closed = False
         self._idle: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def submit(self, keys: Sequence[bytes], args: Sequence[Word], slot: int = 0) -> asyncio.Future[Part]:
         """Put keys and arguments into the batch of this turn; the future raises ReplayStoreUnavailable."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop or self._running_loop()
         future: asyncio.Future[Part] = loop.create_future()
         if self._closed:
             future.set_exception(ReplayStoreUnavailable())
@@ -78,7 +79,7 @@ class Batcher:
             call.fail(ReplayStoreUnavailable())
             return
         size = len(call.keys)
-        self._open_batch(asyncio.get_running_loop(), size).call(slot, size).absorb(call)
+        self._open_batch(self._loop or self._running_loop(), size).call(slot, size).absorb(call)
 
     def take_over(self, slot: int, call: Call, deadline: float) -> None:
         """Carry a call that another server did not carry out, in a batch of its own."""
@@ -102,6 +103,11 @@ class Batcher:
             self._idle = asyncio.get_running_loop().create_future()
             await self._idle
         await self.link.aclose()
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        """Ask once which loop this is: each time it would cost a system call."""
+        self._loop = asyncio.get_running_loop()
+        return self._loop
 
     def _open_batch(self, loop: asyncio.AbstractEventLoop, size: int) -> Batch:
         if self._waiting and self._waiting[-1].size + size <= LARGEST:
