@@ -7,6 +7,7 @@ import click
 
 from vestry.cli.admin import show
 from vestry.cli.admin.api import Api, quoted
+from vestry.cli.admin.changes import change
 from vestry.cli.admin.options import calling, cursor, expires_in, limit, reason, sure, yes
 
 COLUMNS = ("uid", "state", "label", "keys", "created_at")
@@ -71,7 +72,7 @@ def suspend(api: Api, uid: str, reason: str, *, yes: bool, as_json: bool) -> Non
     sure(
         f"{described(api, uid)}: it will be suspended; nothing it signs passes until it is resumed.", yes=yes
     )
-    _change(api, uid, "suspend", reason, as_json=as_json)
+    change(api, "agents", uid, "suspend", reason, as_json=as_json)
 
 
 @agents.command()
@@ -82,7 +83,7 @@ def suspend(api: Api, uid: str, reason: str, *, yes: bool, as_json: bool) -> Non
 def revoke(api: Api, uid: str, reason: str, *, yes: bool, as_json: bool) -> None:
     """Stop an agent for ever, with all its keys."""
     sure(f"{described(api, uid)}: it and all its keys will be revoked, for ever.", yes=yes)
-    _change(api, uid, "revoke", reason, as_json=as_json)
+    change(api, "agents", uid, "revoke", reason, as_json=as_json)
 
 
 @agents.command()
@@ -91,7 +92,7 @@ def revoke(api: Api, uid: str, reason: str, *, yes: bool, as_json: bool) -> None
 @calling
 def resume(api: Api, uid: str, reason: str, *, as_json: bool) -> None:
     """Let a suspended agent go on."""
-    _change(api, uid, "resume", reason, as_json=as_json)
+    change(api, "agents", uid, "resume", reason, as_json=as_json)
 
 
 @agents.command()
@@ -100,13 +101,7 @@ def resume(api: Api, uid: str, reason: str, *, as_json: bool) -> None:
 @calling
 def approve(api: Api, uid: str, reason: str, *, as_json: bool) -> None:
     """Let a pending agent in (REGISTRATION=approval)."""
-    _change(api, uid, "approve", reason, as_json=as_json)
-
-
-def _change(api: Api, uid: str, verb: str, reason: str, *, as_json: bool) -> None:
-    answer = api.post(f"/agents/{quoted(uid)}/{verb}", reason=reason)
-    already = "" if answer["changed"] else " already"
-    show.done(answer, f"{uid} is {answer['state']}{already}", as_json=as_json)
+    change(api, "agents", uid, "approve", reason, as_json=as_json)
 
 
 @click.group()

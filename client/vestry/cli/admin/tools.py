@@ -6,7 +6,8 @@ import click
 
 from vestry.cli.admin import show
 from vestry.cli.admin.agents import COLUMNS
-from vestry.cli.admin.api import Api, quoted
+from vestry.cli.admin.api import Api
+from vestry.cli.admin.changes import change
 from vestry.cli.admin.options import calling, cursor, limit, reason, sure, yes
 
 
@@ -36,7 +37,7 @@ def find(api: Api, *, as_json: bool, **asked: Any) -> None:
 def revoke(api: Api, uid: str, reason: str, *, yes: bool, as_json: bool) -> None:
     """Revoke a tool and its key, for ever."""
     sure(f"{uid}: the tool and its key will be revoked, for ever.", yes=yes)
-    _change(api, uid, "revoke", reason, as_json=as_json)
+    change(api, "tools", uid, "revoke", reason, as_json=as_json)
 
 
 @tools.command()
@@ -45,10 +46,4 @@ def revoke(api: Api, uid: str, reason: str, *, yes: bool, as_json: bool) -> None
 @calling
 def approve(api: Api, uid: str, reason: str, *, as_json: bool) -> None:
     """Let a pending tool in (REGISTRATION=approval)."""
-    _change(api, uid, "approve", reason, as_json=as_json)
-
-
-def _change(api: Api, uid: str, verb: str, reason: str, *, as_json: bool) -> None:
-    answer = api.post(f"/tools/{quoted(uid)}/{verb}", reason=reason)
-    already = "" if answer["changed"] else " already"
-    show.done(answer, f"{uid} is {answer['state']}{already}", as_json=as_json)
+    change(api, "tools", uid, "approve", reason, as_json=as_json)
