@@ -1,50 +1,22 @@
-"""Released clients for tests, unmodified, as `scripts/clients.py` installs them.
+"""Released clients for tests, unmodified, as `scripts/clients.py` installs them."""
 
-Where one cannot be had, the test is skipped and says what is missing. Where `CI` is set, that is a failure: a green
-run there means that the real clients were driven.
-"""
-
-import functools
 import json
 import os
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
+from fetched import fetched
 
-ROOT = Path(__file__).resolve().parents[1]
 CLIENTS = ("javascript", "binary")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-@functools.cache
-def _find(name: str) -> tuple[Path | None, str]:
-    """Return where a released program is, or None and why it cannot be had."""
-    script = ROOT / "scripts" / "clients.py"
-    done = subprocess.run(
-        [sys.executable, str(script), name],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    found = done.stdout.strip()
-    return (Path(found), "") if done.returncode == 0 else (None, done.stderr.strip())
-
-
 def need(name: str) -> Path:
     """Return where a released program is (`javascript`, `binary` or `cloudflare`); skip the test, or fail in CI."""
-    path, missing = _find(name)
-    if path is None:
-        because = f"the released program {name!r} is not here: {missing}"
-        if os.environ.get("CI"):
-            pytest.fail(because)
-        pytest.skip(because)
-    return path
+    return fetched("clients.py", name)
 
 
 @dataclass(frozen=True)

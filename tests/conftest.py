@@ -1,15 +1,17 @@
 """Fixtures for every room: real Postgres and Valkey, started once for the whole run.
 
 `database_url` is the cheap one: a fresh empty database for each test. `valkey` is emptied before each test
-that asks for it. Who stops, kills or pauses a server takes `own_postgres` or `own_valkey`.
+that asks for it. Who stops, kills or pauses a server takes `own_postgres` or `own_valkey`. `stores`, `fragile` and
+`single` run a test over the stand-in and over every way that Redis is run.
 """
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 import topologies
+from replay_stores import Stores, stores_of
 from stores import PostgresServer, ValkeyServer, running_postgres, running_valkey
 from topologies import Cluster, Watched
 
@@ -100,3 +102,24 @@ def cluster(cluster_session: Cluster) -> Cluster:
     cluster_session.resume()
     cluster_session.flush()
     return cluster_session
+
+
+@pytest.fixture(params=["fake", "valkey", "sentinel", "cluster"])
+async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
+    """Both sides of an empty replay store, of each kind, that nothing bad happens to."""
+    async for stores in stores_of(request.param, request):
+        yield stores
+
+
+@pytest.fixture(params=["fake", "valkey", "sentinel", "cluster"])
+async def fragile(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
+    """The same with a server that the test may ill-treat, but not restart."""
+    async for stores in stores_of(request.param, request, own="own_"):
+        yield stores
+
+
+@pytest.fixture(params=["fake", "valkey", "sentinel"])
+async def single(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
+    """The same with one primary, which the test may also restart."""
+    async for stores in stores_of(request.param, request, own="own_"):
+        yield stores

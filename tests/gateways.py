@@ -1,7 +1,4 @@
-"""Real proxies for tests, each started with its configuration from deploy/proxies/tool, on ports and a name of tests.
-
-Where one cannot be had, the test is skipped and says what is missing. Where `CI` is set, that is a failure.
-"""
+"""Real proxies for tests, each with its configuration from deploy/proxies/tool, on ports and a name of tests."""
 
 import os
 import re
@@ -9,19 +6,16 @@ import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from certificates import authority
+from fetched import ROOT, fetched, missing
 from registrar_process import free_port
 
-ROOT = Path(__file__).resolve().parents[1]
 CONFIGURATIONS = ROOT / "deploy/proxies/tool"
 NAME = "tool.example"
 # nginx cannot listen on both versions without TLS, and agents should not either.
@@ -190,26 +184,8 @@ def _answers(port: int) -> bool:
 
 def _distributed(name: str) -> str:
     found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    return found or _missing(f"{name} is not installed (Debian and Ubuntu: apt install {name})")
+    return found or missing(f"{name} is not installed (Debian and Ubuntu: apt install {name})")
 
 
 def _released(name: str) -> str:
-    script = ROOT / "scripts/gateways.py"
-    done = subprocess.run(
-        [sys.executable, str(script), name],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return (
-        done.stdout.strip()
-        if done.returncode == 0
-        else _missing(f"{name} is not here: {done.stderr.strip()}")
-    )
-
-
-def _missing(because: str) -> str:
-    if os.environ.get("CI"):
-        pytest.fail(because)
-    pytest.skip(because)
+    return str(fetched("gateways.py", name))

@@ -3,7 +3,6 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -19,27 +18,12 @@ from replay_stores import (
     now,
     real_stores,
     record,
-    stores_of,
 )
 from stores import ValkeyServer
 from vestry.embedded import DataDir
 from vestry_registrar.live_store import RedisLiveStore
 from vestry_service.live_records import Mark, mark_key, record_key
 from vestry_signatures.errors import ReplayStoreUnavailable
-
-
-@pytest.fixture(params=["fake", "valkey", "sentinel", "cluster"])
-async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
-    """Both sides of an empty store that nothing bad happens to."""
-    async for stores in stores_of(request.param, request):
-        yield stores
-
-
-@pytest.fixture(params=["fake", "valkey", "sentinel"])
-async def single(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
-    """The same with one primary, which the test may also restart."""
-    async for stores in stores_of(request.param, request, own="own_"):
-        yield stores
 
 
 async def test_an_older_version_never_replaces_a_newer_one(stores: Stores) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
@@ -19,34 +18,12 @@ from replay_stores import (
     now,
     real_stores,
     record,
-    stores_of,
 )
 from stores import ValkeyServer
 from vestry_service.live_records import Mark, book_key, mark_key, nonce_key, record_key
 from vestry_service.replay import Claim, base_digest, nonce_digest
 from vestry_service.replay_bound import Bound
 from vestry_signatures.errors import ReplayStoreUnavailable
-
-
-@pytest.fixture(params=["fake", "valkey", "sentinel", "cluster"])
-async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
-    """Both sides of an empty store that nothing bad happens to."""
-    async for stores in stores_of(request.param, request):
-        yield stores
-
-
-@pytest.fixture(params=["fake", "valkey", "sentinel", "cluster"])
-async def fragile(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
-    """Both sides of an empty store whose server the test may ill-treat, but not restart."""
-    async for stores in stores_of(request.param, request, own="own_"):
-        yield stores
-
-
-@pytest.fixture(params=["fake", "valkey", "sentinel"])
-async def single(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
-    """The same with one primary, which the test may also restart."""
-    async for stores in stores_of(request.param, request, own="own_"):
-        yield stores
 
 
 async def fresh(stores: Stores, one: Claim) -> bool:

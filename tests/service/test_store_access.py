@@ -1,6 +1,5 @@
 """What an account needs in Redis is what the documents say, and TLS is spoken both ways."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certificates import authority
+from fetched import missing
 from redis_rights import redis_rights
 from replay_stores import claim, now, real_stores, record
 from services import running
@@ -96,15 +96,9 @@ class TlsServer(Node):
 @pytest.fixture(scope="module")
 def program() -> str:
     """A Redis with TLS."""
-    found = shutil.which("redis-server")
-    if found is None:
-        because = (
-            "redis-server, which has TLS, is missing: on Debian `apt-get install redis-server` brings it"
-        )
-        if os.environ.get("CI"):
-            pytest.fail(because)
-        pytest.skip(because)
-    return found
+    return shutil.which("redis-server") or missing(
+        "redis-server, which has TLS, is missing: on Debian `apt-get install redis-server` brings it"
+    )
 
 
 @pytest.fixture(scope="module")
