@@ -23,9 +23,17 @@ class Exchange(Protocol):
     """What was asked.
 
     Attributes:
+        method: of the request.
+        target: its request target, as it came.
         headers: of the request.
         seen: what the log is to say about it.
     """
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def target(self) -> str: ...
 
     @property
     def headers(self) -> CIMultiDictProxy[str]: ...
@@ -64,17 +72,20 @@ Answer = Callable[[Exchange], Awaitable[Reply]]
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-class _Ordinary:
+class Ordinary:
     """An exchange over an aiohttp request."""
 
-    __slots__ = ("_request", "headers", "seen")
+    __slots__ = ("_request", "headers", "method", "seen", "target")
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
+        self.method = request.method
+        self.target = request.raw_path
         self.headers = request.headers
         self.seen = request[OBSERVED]
 
     async def body(self, limit: int) -> bytes:
+        """Return the body. Raises as `requests.read_body` does."""
         return await read_body(self._request, limit)
 
 
@@ -82,7 +93,7 @@ def handler_of(answer: Answer) -> Handler:
     """Return the aiohttp handler that gives the same answers."""
 
     async def handler(request: web.Request) -> web.Response:
-        reply = await answer(_Ordinary(request))
+        reply = await answer(Ordinary(request))
         return web.Response(body=reply.body, headers=reply.headers, content_type=reply.media_type)
 
     return handler

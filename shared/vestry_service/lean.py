@@ -16,7 +16,8 @@ Plain means:
 4. It ends where the read ends: its body has the stated length, and nothing follows.
 
 Clients that keep a connection send the same head again and again: what differs is the body. So a head that was found
-plain is remembered with what the parser said of it, and the very same bytes need not be parsed again.
+plain is remembered with what the parser said of it, and the very same bytes need not be parsed again. Where requests
+are signed themselves every head is another one: those are parsed and forgotten.
 """
 
 import asyncio
@@ -39,11 +40,18 @@ _END: Final = b"\r\n\r\n"
 
 
 class Route(NamedTuple):
-    """A lean route: its method and path, and what answers."""
+    """A lean route.
+
+    Attributes:
+        method, path: of its requests.
+        answer: what answers.
+        recurs: whether one client's heads are all alike; where each is another one it is not worth a memory.
+    """
 
     method: str
     path: str
     answer: Answer
+    recurs: bool = True
 
 
 class Plain(NamedTuple):
@@ -80,7 +88,7 @@ class Lean:
         end = data.find(_END, line, LONGEST) + len(_END)
         if end < len(_END):
             return None
-        plain = self._plain.get(data[:end]) or self._parse(route, data, end)
+        plain = (self._plain.get(data[:end]) if route.recurs else None) or self._parse(route, data, end)
         if plain is None or len(data) != end + plain.length:  # (4)
             return None
         return plain, data[end:]
@@ -98,10 +106,14 @@ class Lean:
         if not _is_plain(message) or len(data) != end + plain.length:  # (3), (4)
             return None
         self._parser = parser  # it stands between two messages: only then it may be used again
+        if route.recurs:
+            self._remember(data[:end], plain)
+        return plain
+
+    def _remember(self, head: bytes, plain: Plain) -> None:
         if len(self._plain) >= REMEMBERED:
             self._plain.clear()
-        self._plain[data[:end]] = plain
-        return plain
+        self._plain[head] = plain
 
 
 def _is_plain(message: RawRequestMessage) -> bool:
@@ -139,11 +151,13 @@ LEAN: Final = web.AppKey("LEAN", Lean)
 class Taken:
     """An exchange whose body is here."""
 
-    __slots__ = ("_body", "headers", "remote", "seen")
+    __slots__ = ("_body", "headers", "method", "remote", "seen", "target")
 
     seen: Observed
 
     def __init__(self, message: RawRequestMessage, body: bytes, remote: str | None) -> None:
+        self.method = message.method
+        self.target = message.path
         self.headers: CIMultiDictProxy[str] = message.headers
         self.remote = remote
         self._body = body
@@ -159,6 +173,15 @@ def add_post(app: web.Application, path: str, answer: Answer) -> None:
     app.router.add_post(path, handler_of(answer))
     if not app[LEAN].is_guarded:
         app[LEAN].add(Route("POST", path, answer))
+
+
+def add_signed_post(app: web.Application, path: str, answer: Answer) -> None:
+    """Serve an endpoint both ways whose requests are signed themselves: no two of their heads are alike.
+
+    The guard of the application does not look on the short way: `answer` sees to what it would say.
+    """
+    app.router.add_post(path, handler_of(answer))
+    app[LEAN].add(Route("POST", path, answer, recurs=False))
 
 
 def add_get(app: web.Application, path: str, answer: Answer) -> None:

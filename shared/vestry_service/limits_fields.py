@@ -5,9 +5,12 @@ Source: draft-ietf-httpapi-ratelimit-headers-10. `"register";q=30;w=60` is a pol
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from vestry_service.limits import Check, Verdict
 
+RATE_LIMIT: Final = "RateLimit"
+POLICY: Final = "RateLimit-Policy"
 Counted = tuple[Check, Verdict]
 """A bucket that was asked, and what it said."""
 
@@ -17,8 +20,8 @@ def fields_of(counted: Sequence[Counted]) -> dict[str, str]:
     if not counted:
         return {}
     return {
-        "RateLimit-Policy": ", ".join(_policy(check) for check, _ in counted),
-        "RateLimit": ", ".join(_left(check, verdict) for check, verdict in counted),
+        POLICY: ", ".join(_policy(check) for check, _ in counted),
+        RATE_LIMIT: ", ".join(_left(check, verdict) for check, verdict in counted),
     }
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
+from vestry_service.limits_fields import Counted
 from vestry_signatures.errors import VestryError
 
 _LOGGED: Final = ("outcome", "reason", "uid", "kid", "authority", "client_ip", "tool", "mode", "cause")
@@ -24,6 +25,7 @@ class Observed:
         cause: why something was not there (an exception's type), for the log alone.
         tool: which of the operator's tools asked.
         mode: `observe` where what is refused here was let pass.
+        counted: the limits that the request was counted against so far, for the answer alone; None before the first.
     """
 
     request_id: str
@@ -36,6 +38,7 @@ class Observed:
     cause: str | None = None
     tool: str | None = None
     mode: str | None = None
+    counted: list[Counted] | None = None
 
     def refused(self, error: VestryError) -> None:
         """Put down why nothing else is said about the request."""

@@ -258,7 +258,7 @@ def refused(message: str) -> AbstractContextManager[object]:
 async def test_revocations_have_room_of_their_own() -> None:
     """Who has used up the changes of an agent can revoke still; and each key has its own room for that."""
     limits = limits_with(LIMIT_CHANGES="1/3600")
-    request = make_mocked_request("POST", "/")
+    request = Observed("request", "192.0.2.7")
     await limits.change(request, "agent-1")
     with refused("too many changes"):
         await limits.change(request, "agent-1")

@@ -28,7 +28,7 @@ from vestry_service import openapi
 from vestry_service.app import make_app
 from vestry_service.health import Health
 from vestry_service.internal import internal_app
-from vestry_service.lean import add_get
+from vestry_service.lean import add_get, add_signed_post
 from vestry_service.limits_patience import PatientStore
 from vestry_service.limits_redis import RedisLimiter
 from vestry_service.logging import Logger
@@ -127,8 +127,8 @@ def _public_app(
         binding_required=settings.body_binding == "required",
     )
     terms = Terms(policy, OwnAgents(agents), bound=settings.nonce_bound)
-    proofs = Proofs(settings.scheme, terms, verification, store, rules, clock)
     hosts = Hosts(settings.scheme, settings.base_authority, settings.allowed_authorities, agents)
+    proofs = Proofs(settings.scheme, hosts, terms, verification, store, rules, clock)
     app = make_app(
         logger,
         metrics,
@@ -144,12 +144,6 @@ def _public_app(
     app.add_routes(
         [
             web.get("/", publish.front_handler(directories, VERSION)),
-            web.post(
-                "/register", limits.enrolling(enrol.register_handler(pool, proofs, publisher, metrics, mode))
-            ),
-            web.post(
-                "/tool/register", limits.enrolling(enrol.register_tool_handler(pool, proofs, metrics, mode))
-            ),
             web.get("/whoami", whoami, allow_head=False),
             web.post("/whoami", whoami),
             web.post(
@@ -167,6 +161,10 @@ def _public_app(
             web.get(openapi.PATH, public_handler(settings.public_url)),
         ]
     )
+    register = enrol.register_answer(pool, proofs, publisher, metrics, mode)
+    register_tool = enrol.register_tool_answer(pool, proofs, metrics, mode)
+    add_signed_post(app, "/register", hosts.guarded(limits.enrolling(register)))
+    add_signed_post(app, "/tool/register", hosts.guarded(limits.enrolling(register_tool)))
     add_get(app, WELL_KNOWN_PATH, publish.directory_answer(directories, hosts.place_of))
     return app
 

@@ -15,7 +15,8 @@ import re
 import secrets
 from typing import Final, NamedTuple
 
-from aiohttp import hdrs, web
+from aiohttp import hdrs
+from multidict import CIMultiDictProxy
 
 OPERATOR: Final = "vestry_op_"
 ENROLMENT: Final = "vestry_enr_"
@@ -42,8 +43,8 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def given(request: web.Request, prefix: str) -> str | None:
+def given(headers: CIMultiDictProxy[str], prefix: str) -> str | None:
     """Return the token with this prefix that a request carries; None where it carries none, or several headers."""
-    headers = request.headers.getall(hdrs.AUTHORIZATION, [])
-    found = _BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
+    lines = headers.getall(hdrs.AUTHORIZATION, None)
+    found = _BEARER.fullmatch(lines[0]) if lines is not None and len(lines) == 1 else None
     return found[1] if found and found[1].startswith(prefix) else None

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from aiohttp import hdrs, web
 
 from vestry_service.errors import MisdirectedRequest
+from vestry_service.exchange import Answer, Exchange, Reply
 from vestry_signatures.agent_url import AgentUrls
 from vestry_signatures.errors import InvalidUri
 from vestry_signatures.message import normalise_authority
@@ -50,24 +51,36 @@ class Hosts:
         if request.path not in ANYWHERE:
             request[PLACE] = self.place_of(request.headers[hdrs.HOST])
 
+    def guarded(self, answer: Answer) -> Answer:
+        """Let an answer begin as `guard` would: there is a way to it where the guard does not look."""
+
+        async def looked_at(exchange: Exchange) -> Reply:
+            self.place_of(exchange.headers[hdrs.HOST])
+            return await answer(exchange)
+
+        return looked_at
+
+    def for_signed(self, exchange: Exchange) -> Place:
+        """Return the authority of ours that a signed request is for. Raises MisdirectedRequest at an agent's URL."""
+        return own(self.place_of(exchange.headers[hdrs.HOST]))
+
     def _place_of(self, host: str) -> Place:
         """Find the place that a Host header names. Raises MisdirectedRequest."""
         try:
             authority = normalise_authority(host, self._scheme)
         except InvalidUri as error:
             raise MisdirectedRequest from error
-        own = self._own.get(authority)
-        if own is not None:
-            return own
+        found = self._own.get(authority)
+        if found is not None:
+            return found
         uid = self._agents.uid_of_authority(authority)
         if uid is None:
             raise MisdirectedRequest
         return Place(authority, uid, is_base=False)
 
 
-def here(request: web.Request) -> Place:
-    """Return the authority of ours that a signed request is for. Raises MisdirectedRequest at an agent's URL."""
-    place = request[PLACE]
+def own(place: Place) -> Place:
+    """Return a place that is the registrar's own. Raises MisdirectedRequest at an agent's URL."""
     if place.uid is not None:
         raise MisdirectedRequest("agents' URLs serve their keys only: call the base URL for this")
     return place

@@ -32,10 +32,11 @@ from prometheus_client import Counter
 
 from vestry_registrar.settings import RegistrarSettings
 from vestry_service.errors import RateLimited
+from vestry_service.exchange import Answer, Exchange, Reply
 from vestry_service.limits import Check, Limiter, Rate, counted_as
-from vestry_service.limits_fields import Counted, fields_of
+from vestry_service.limits_fields import RATE_LIMIT, Counted, fields_of
 from vestry_service.limits_patience import begin, waiting
-from vestry_service.observed import OBSERVED
+from vestry_service.observed import OBSERVED, Observed
 from vestry_signatures.errors import ReplayStoreUnavailable, SignatureError
 
 REGISTER: Final = "register"
@@ -50,8 +51,6 @@ WORDS: Final = {
 }
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-COUNTED: Final = web.RequestKey("COUNTED", list)
-"""What a request was counted against so far: a list of `Counted`."""
 
 
 class Limits:
@@ -65,72 +64,89 @@ class Limits:
         self._failed_proofs = settings.limit_failed_proofs
         self._refused = refused
 
-    def enrolling(self, handler: Handler) -> Handler:
-        """Limit a handler that registers a new key."""
-        return self._by_address(handler, registers=True)
+    def enrolling(self, answer: Answer) -> Answer:
+        """Limit what registers a new key."""
+
+        async def limited(exchange: Exchange) -> Reply:
+            seen = exchange.seen
+            await self._let_in(seen, registers=True)
+            try:
+                reply = await answer(exchange)
+            except SignatureError as error:
+                await self._hold_against(seen, error)
+                raise
+            return reply._replace(headers=fields_of(seen.counted)) if seen.counted else reply
+
+        return limited
 
     def proving(self, handler: Handler) -> Handler:
         """Limit a handler to which an agent proves who it is."""
-        return self._by_address(handler, registers=False)
 
-    async def change(self, request: web.Request, uid: str) -> None:
-        """Count a change of keys that an agent has just proven to want (3). Raises RateLimited."""
-        await self._require(request, self._checks((CHANGES, uid, self._changes)))
-
-    async def revocation(self, request: web.Request, kid: str) -> None:
-        """Count a revocation that the holder of a key has just proven to want (4). Raises RateLimited."""
-        await self._require(request, self._checks((REVOCATIONS, kid, self._changes)))
-
-    def _by_address(self, handler: Handler, *, registers: bool) -> Handler:
         async def limited(request: web.Request) -> web.StreamResponse:
-            begin()
-            address = counted_as(request[OBSERVED].client_ip or "")
-            failures = self._checks((FAILED_PROOFS, address, self._failed_proofs))
-            looks = [check._replace(pours=False) for check in failures]
-            pours = self._checks((REGISTER, address, self._register)) if registers else []
-            await self._require(request, [*looks, *pours])  # (1)
+            seen = request[OBSERVED]
+            await self._let_in(seen, registers=False)
             try:
                 return await handler(request)
             except SignatureError as error:
-                if _is_failed_proof(request, error):
-                    await self._note(request, failures)  # (2)
+                await self._hold_against(seen, error)
                 raise
 
         return limited
+
+    async def change(self, seen: Observed, uid: str) -> None:
+        """Count a change of keys that an agent has just proven to want (3). Raises RateLimited."""
+        await self._require(seen, self._checks((CHANGES, uid, self._changes)))
+
+    async def revocation(self, seen: Observed, kid: str) -> None:
+        """Count a revocation that the holder of a key has just proven to want (4). Raises RateLimited."""
+        await self._require(seen, self._checks((REVOCATIONS, kid, self._changes)))
+
+    async def _let_in(self, seen: Observed, *, registers: bool) -> None:
+        """Ask what counts against the client's address (1). Raises RateLimited."""
+        begin()
+        address = counted_as(seen.client_ip or "")
+        looks = [check._replace(pours=False) for check in self._failures(address)]
+        pours = self._checks((REGISTER, address, self._register)) if registers else []
+        await self._require(seen, [*looks, *pours])
+
+    async def _hold_against(self, seen: Observed, error: SignatureError) -> None:
+        """Count a failed proof (2). Without Redis nobody passes (1), so nothing is lost if that cannot be done."""
+        if _is_failed_proof(seen, error):
+            with suppress(ReplayStoreUnavailable):
+                await self._ask(seen, self._failures(counted_as(seen.client_ip or "")))
+
+    def _failures(self, address: str) -> list[Check]:
+        return self._checks((FAILED_PROOFS, address, self._failed_proofs))
 
     @staticmethod
     def _checks(*wanted: tuple[str, str, Rate | None]) -> list[Check]:
         """Return the checks of those limits that are on."""
         return [Check(limit, subject, rate) for limit, subject, rate in wanted if rate is not None]
 
-    async def _require(self, request: web.Request, checks: Sequence[Check]) -> None:
-        for check, verdict in await self._ask(request, checks):
+    async def _require(self, seen: Observed, checks: Sequence[Check]) -> None:
+        for check, verdict in await self._ask(seen, checks):
             if not verdict.allowed:
                 self._refused.labels(check.limit).inc()
                 raise RateLimited(WORDS[check.limit], verdict.wait)
 
-    async def _note(self, request: web.Request, checks: Sequence[Check]) -> None:
-        """Count what has happened already. Without Redis nobody passes (1), so nothing is lost if this fails."""
-        with suppress(ReplayStoreUnavailable):
-            await self._ask(request, checks)
-
-    async def _ask(self, request: web.Request, checks: Sequence[Check]) -> list[Counted]:
+    async def _ask(self, seen: Observed, checks: Sequence[Check]) -> list[Counted]:
         if not checks:
             return []
         async with waiting():
             verdicts = await self._limiter.ask(checks)
         answers = list(zip(checks, verdicts, strict=True))
-        shown = request.setdefault(COUNTED, [])
-        shown += [(check, verdict) for check, verdict in answers if check.pours or not verdict.allowed]
+        shown = [each for each in answers if each[0].pours or not each[1].allowed]
+        seen.counted = shown if seen.counted is None else [*seen.counted, *shown]
         return answers
 
 
-def _is_failed_proof(request: web.Request, error: SignatureError) -> bool:
+def _is_failed_proof(seen: Observed, error: SignatureError) -> bool:
     # After a proof that held the same classes say something else, e.g. that another rotation came first.
-    return error.outcome != "unsigned" and request[OBSERVED].outcome != "verified"
+    return error.outcome != "unsigned" and seen.outcome != "verified"
 
 
 async def show(request: web.Request, response: web.StreamResponse) -> None:
     """Write into an answer what its request was counted against (an `on_response_prepare` signal)."""
-    counted: list[Counted] = request.get(COUNTED, [])
-    response.headers.update(fields_of(counted))
+    seen = request.get(OBSERVED)
+    if seen is not None and seen.counted and RATE_LIMIT not in response.headers:
+        response.headers.update(fields_of(seen.counted))

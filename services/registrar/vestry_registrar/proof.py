@@ -22,11 +22,12 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
-from vestry_registrar.hosts import here
+from vestry_registrar.hosts import Hosts
 from vestry_registrar.key_proof import Change, ChangeRules
 from vestry_registrar.offers import Offer, facts_in, jwk_in, read_offer
 from vestry_registrar.publisher import Publisher
 from vestry_registrar.repository.agents import find_pair
+from vestry_service.exchange import Exchange, Ordinary
 from vestry_service.observed import OBSERVED
 from vestry_service.postgres import Pool
 from vestry_service.replay import ReplayStore
@@ -101,14 +102,16 @@ class Proofs:
     def __init__(
         self,
         scheme: str,
+        hosts: Hosts,
         terms: Terms,
         verification: Verification,
         store: ReplayStore,
         rules: ChangeRules,
         clock: Callable[[], float],
     ) -> None:
-        """Take what is accepted, where signatures are spent, and a clock in seconds since the epoch."""
+        """Take what is accepted, and where; where signatures are spent; and a clock in seconds since the epoch."""
         self._scheme = scheme
+        self._hosts = hosts
         self._terms = terms
         self._verification = verification
         self._store = store
@@ -126,7 +129,7 @@ class Proofs:
         Raises:
             VestryError: it is none, or shows too little, and why.
         """
-        signed, now = self._signed(request), self.now
+        signed, now = self._signed(Ordinary(request)), self.now
         found = await self._verification.prove(Question(signed, body), self._terms, now)
         verified = best(found)
         uid, proof = verified.uid, verified.proof
@@ -136,28 +139,28 @@ class Proofs:
         seen.outcome, seen.uid, seen.kid = "verified", uid, proof.key.kid
         return Caller(uid, proof, word, now)
 
-    async def new_key(self, request: web.Request, body: bytes) -> Offer:
+    async def new_key(self, exchange: Exchange, body: bytes) -> Offer:
         """Prove that the caller holds the private half of the key in the body.
 
         Raises:
             VestryError: it does not, and why.
         """
-        signed, now = self._signed(request), self.now
+        signed, now = self._signed(exchange), self.now
         offer = read_offer(jwk_in(facts_in(body)), now, claimed_key)  # (1)
         proof = prove_possession(offer.key, signed, self._terms.policy, now, body)  # (2), (3)
         [answer] = await self._store.spend([use_of(proof, self._terms.bound)], now)  # (4)
         require_fresh(answer)
         if not answer.remembered:
             raise ReplayStoreUnavailable
-        seen = request[OBSERVED]
+        seen = exchange.seen
         seen.outcome, seen.kid = "verified", offer.key.kid
         return offer
 
-    def _signed(self, request: web.Request) -> Request:
-        authority = here(request).authority
-        request[OBSERVED].authority = authority
-        url = f"{self._scheme}://{authority}{_origin_form(request.raw_path)}"
-        return Request.of(request.method, url, request.headers.items())
+    def _signed(self, exchange: Exchange) -> Request:
+        authority = self._hosts.for_signed(exchange).authority
+        exchange.seen.authority = authority
+        url = f"{self._scheme}://{authority}{_origin_form(exchange.target)}"
+        return Request.of(exchange.method, url, exchange.headers.items())
 
 
 def _origin_form(target: str) -> str:

@@ -17,6 +17,7 @@ from vestry_registrar.publisher import Publisher
 from vestry_registrar.repository.rotations import ComingKey
 from vestry_registrar.settings import RegistrarSettings
 from vestry_service.metrics import Metrics
+from vestry_service.observed import OBSERVED
 from vestry_service.postgres import Pool
 from vestry_signatures.agent_url import AgentUrls
 from vestry_signatures.errors import InvalidJwk, MalformedRequest, VestryError
@@ -59,7 +60,7 @@ def rotate_handler(
             raise InvalidJwk('"nbf" is to come: rotate when the new key may be used, or add it until then')
         overlap = overlap_in(facts, settings.max_rotation_overlap)
         caller = await proofs.agent(request, body, Change(offer.key, needs_proof=overlap > 0))
-        await limits.change(request, caller.uid)
+        await limits.change(request[OBSERVED], caller.uid)
         signer, new = signer_of(request, caller), coming(offer, caller)
         return await rotate(pool, signer, new, overlap, settings.max_keys_per_agent), caller.kid
 
@@ -88,7 +89,7 @@ def overlap_in(facts: Mapping[str, Any], most: int) -> int:
 
 def signer_of(request: web.Request, caller: Caller) -> Signer:
     """Say who wants the change that a request asks for."""
-    return Signer(caller.uid, caller.kid, origin_of(request, Actor("agent", caller.kid)), caller.at)
+    return Signer(caller.uid, caller.kid, origin_of(request[OBSERVED], Actor("agent", caller.kid)), caller.at)
 
 
 def coming(offer: Offer, caller: Caller) -> ComingKey:

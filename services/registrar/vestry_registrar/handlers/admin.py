@@ -33,7 +33,7 @@ class Desk:
         """Return the handler that does the work for operators only."""
 
         async def handle(request: web.Request) -> web.Response:
-            origin = origin_of(request, Actor("operator", await self._operator(request)))
+            origin = origin_of(request[OBSERVED], Actor("operator", await self._operator(request)))
             await self._tell(request, origin)
             return await work(request, origin)
 
@@ -41,7 +41,7 @@ class Desk:
 
     async def _operator(self, request: web.Request) -> str:
         """Return the operator's name. Raises TokenRequired, DatabaseUnavailable. See (1)."""
-        token = bearer.given(request, bearer.OPERATOR)
+        token = bearer.given(request.headers, bearer.OPERATOR)
         name = await operators.authenticate(self._pool, token) if token else None
         if name is None:
             raise TokenRequired("this needs an operator's token: Authorization: Bearer vestry_op_…")

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
-from aiohttp import web
 
 from vestry_registrar import bearer
 from vestry_registrar.admission import Admission, Mode, Statements
@@ -18,33 +17,28 @@ from vestry_registrar.audit.origin import origin_of
 from vestry_registrar.enrolment import Enrolled, EnrolledTool, register_agent, register_tool
 from vestry_registrar.enrolment_queue import EnrolmentQueue
 from vestry_registrar.offers import Offer
-from vestry_registrar.proof import Proofs, body_of
+from vestry_registrar.proof import MAX_BODY, Proofs
 from vestry_registrar.publisher import Publisher
 from vestry_registrar.repository.enrolments import find_agent_key
+from vestry_service.exchange import Answer, Exchange, Reply
 from vestry_service.metrics import Metrics
-from vestry_service.observed import OBSERVED
 from vestry_service.postgres import Pool
 from vestry_signatures.errors import VestryError
 
-Handler = Callable[[web.Request], Awaitable[web.Response]]
+Register = Callable[[Exchange, Offer, Origin], Awaitable[dict[str, Any]]]
 
 
-Register = Callable[[web.Request, Offer, Origin], Awaitable[dict[str, Any]]]
-
-
-def register_handler(
-    pool: Pool, proofs: Proofs, publisher: Publisher, metrics: Metrics, mode: Mode
-) -> Handler:
-    """Return the handler that registers agents, and attaches keys to them."""
+def register_answer(pool: Pool, proofs: Proofs, publisher: Publisher, metrics: Metrics, mode: Mode) -> Answer:
+    """Return what registers agents, and attaches keys to them."""
     statements = Statements(EnrolmentQueue(pool).enrol, find_agent_key)
 
-    async def register(request: web.Request, offer: Offer, origin: Origin) -> dict[str, Any]:
-        token = bearer.given(request, bearer.ATTACH)
+    async def register(exchange: Exchange, offer: Offer, origin: Origin) -> dict[str, Any]:
+        token = bearer.given(exchange.headers, bearer.ATTACH)
         if token is not None:
             done = await attach(pool, token, offer.members, offer.key.kid, origin, offer.validity)
             if done is not None:
                 return _attached(done, await publisher.publish(done.uid))
-        admission = _admission(request, mode, token)
+        admission = _admission(exchange, mode, token)
         enrolled = await register_agent(
             pool, offer.members, offer.key.kid, origin, offer.validity, admission, statements
         )
@@ -54,34 +48,35 @@ def register_handler(
     return _enrolling(proofs, register, metrics)
 
 
-def register_tool_handler(pool: Pool, proofs: Proofs, metrics: Metrics, mode: Mode) -> Handler:
-    """Return the handler that registers tools."""
+def register_tool_answer(pool: Pool, proofs: Proofs, metrics: Metrics, mode: Mode) -> Answer:
+    """Return what registers tools."""
 
-    async def register(request: web.Request, offer: Offer, origin: Origin) -> dict[str, Any]:
-        admission = _admission(request, mode, None)
+    async def register(exchange: Exchange, offer: Offer, origin: Origin) -> dict[str, Any]:
+        admission = _admission(exchange, mode, None)
         return _enrolled(await register_tool(pool, offer.members, offer.key.kid, origin, admission))
 
     return _enrolling(proofs, register, metrics)
 
 
-def _admission(request: web.Request, mode: Mode, attach_token: str | None) -> Admission:
+def _admission(exchange: Exchange, mode: Mode, attach_token: str | None) -> Admission:
     """Say what admits a key. Who shows an attach token wants no new agent, so that token must count or fail."""
     if attach_token is not None:
         return Admission("token", None)
-    return Admission(mode, bearer.given(request, bearer.ENROLMENT))
+    return Admission(mode, bearer.given(exchange.headers, bearer.ENROLMENT))
 
 
-def _enrolling(proofs: Proofs, register: Register, metrics: Metrics) -> Handler:
-    async def enrol(request: web.Request) -> web.Response:
+def _enrolling(proofs: Proofs, register: Register, metrics: Metrics) -> Answer:
+    async def enrol(exchange: Exchange) -> Reply:
+        seen = exchange.seen
         try:
-            offer = await proofs.new_key(request, await body_of(request))
-            facts = await register(request, offer, origin_of(request, Actor("key", offer.key.kid)))
+            offer = await proofs.new_key(exchange, await exchange.body(MAX_BODY))
+            facts = await register(exchange, offer, origin_of(seen, Actor("key", offer.key.kid)))
         except VestryError as error:
             metrics.registrations.labels(error.reason).inc()
             raise
         metrics.registrations.labels(_result(facts)).inc()
-        request[OBSERVED].uid = facts["uid"]
-        return web.Response(body=orjson.dumps(facts), content_type="application/json")
+        seen.uid = facts["uid"]
+        return Reply(orjson.dumps(facts))
 
     return enrol
 

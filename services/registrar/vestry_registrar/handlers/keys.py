@@ -19,6 +19,7 @@ from vestry_registrar.repository.keys import ListedKey, all_keys
 from vestry_registrar.transitions import RETIRING
 from vestry_service.errors import NotFound
 from vestry_service.metrics import Metrics
+from vestry_service.observed import OBSERVED
 from vestry_service.postgres import Pool
 from vestry_service.verification import THUMBPRINT
 from vestry_signatures.errors import MalformedRequest, RevokedKey
@@ -58,7 +59,7 @@ def add_handler(pool: Pool, proofs: Proofs, limits: Limits, publisher: Publisher
         body = await body_of(request)
         offer = read_offer(jwk_in(facts_in(body)), proofs.now)
         caller = await proofs.agent(request, body, Change(offer.key, needs_proof=True))
-        await limits.change(request, caller.uid)
+        await limits.change(request[OBSERVED], caller.uid)
         new = coming(offer, caller)
         await add(pool, signer_of(request, caller), new, most)
         facts = {"uid": caller.uid, "kid": new.kid, "public_jwk": new.published}
@@ -72,7 +73,7 @@ def retire_handler(pool: Pool, proofs: Proofs, limits: Limits, publisher: Publis
 
     async def retire_key(request: web.Request) -> web.Response:
         caller = await proofs.agent(request, await body_of(request), Change())
-        await limits.change(request, caller.uid)
+        await limits.change(request[OBSERVED], caller.uid)
         kid = require_thumbprint(request.match_info["kid"])
         await retire(pool, signer_of(request, caller), kid)
         return await published(publisher, caller.uid, {"uid": caller.uid, "kid": kid, "state": "revoked"})
@@ -89,7 +90,7 @@ def revoke_handler(
         body = await body_of(request)
         kid = key_to_revoke(facts_in(body))
         caller = await proofs.agent(request, body, Change())
-        await limits.revocation(request, caller.kid)
+        await limits.revocation(request[OBSERVED], caller.kid)
         signer = signer_of(request, caller)
         facts: dict[str, Any] = {"uid": caller.uid, "state": "revoked"}
         if kid is None:

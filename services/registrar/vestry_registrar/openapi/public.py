@@ -4,7 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
-from vestry_registrar.hosts import here
+from vestry_registrar.hosts import PLACE, own
 from vestry_registrar.openapi import enrolment, keys, reading
 from vestry_registrar.openapi.parts import BEARER, CHECKS, MESSAGE_SIGNATURE, SCHEMAS
 from vestry_service.errors import MisdirectedRequest
@@ -68,7 +68,7 @@ def public_handler(base_url: str) -> Handler:
     serve = document_handler(public_document(base_url))
 
     async def handle(request: web.Request) -> web.Response:
-        here(request)
+        own(request[PLACE])
         return await serve(request)
 
     return handle
