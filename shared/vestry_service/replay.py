@@ -52,7 +52,7 @@ class Claim(NamedTuple):
     """One use of one proven signature.
 
     Attributes:
-        kid: thumbprint of the key that signed.
+        kid: thumbprint of the key that signed, or what its signer is counted by instead (`uses`).
         digest: 16 bytes, from `nonce_digest`, or from `base_digest` where there is no nonce.
         expires, created: the signature's own parameters, Unix seconds.
         bound: how many unexpired nonces the key may have, or None for as many as it likes.

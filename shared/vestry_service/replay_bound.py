@@ -2,8 +2,8 @@
 
 Whoever holds one valid key can sign as fast as it likes, and each signature leaves a nonce in Redis until nobody
 would accept the signature any more. So beside the nonces the store keeps, for each key that is used much, a *book*:
-when its nonces end, and how many of them. It is one line of text in the key `b{TT}kid`, with pairs of a time (Unix
-seconds) and a count:
+when its nonces end, and how many of them. (The keys of a foreign host share one, `uses`.) It is one line of text in
+the key `b{TT}kid`, with pairs of a time (Unix seconds) and a count:
 
     1795543200:512 1795543260:97
 

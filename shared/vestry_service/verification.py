@@ -83,7 +83,12 @@ class Verification:
         self, proven: Sequence[Proven], now: int, bound: Bound | None = None
     ) -> list[Verified | VestryError]:
         """Do `spend` and `best` for each of many that `prove_all` found, in one round trip (5, 6)."""
-        uses = [use_of(each.proof, bound) for found in proven if isinstance(found, list) for each in found]
+        uses = [
+            use_of(each.proof, bound, each.signer)
+            for found in proven
+            if isinstance(found, list)
+            for each in found
+        ]
         try:
             answers = iter(await self._store.spend(uses, now) if uses else [])  # (5)
         except ReplayStoreUnavailable as error:
@@ -139,7 +144,7 @@ class Verification:
         Raises:
             VestryError: one was used before, or has lost its key or no room, or it cannot be told now.
         """
-        uses = [use_of(each.proof, bound) for each in found]
+        uses = [use_of(each.proof, bound, each.signer) for each in found]
         answers = await self._store.spend([*uses, *(use_of(each, bound) for each in beside)], now)  # (5)
         for answer in answers:
             require_fresh(answer)  # (6)

@@ -73,6 +73,8 @@ class Claim(NamedTuple):
         created, expires: seconds since the epoch.
         profile: the strictest profile it meets.
         agent: the agent it says it is from; None in the profile `registration`.
+        covers_agent: whether it covers what it says of that, so that nobody can exchange it. It depends on the
+            signature alone, and not on the profiles that are accepted.
     """
 
     signature: Signature
@@ -81,6 +83,7 @@ class Claim(NamedTuple):
     expires: int
     profile: Profile
     agent: AgentMember | None
+    covers_agent: bool = False
 
 
 def claim(signature: Signature, agents: AgentField | None, policy: Policy, now: int) -> Claim:
@@ -105,13 +108,12 @@ def claim(signature: Signature, agents: AgentField | None, policy: Policy, now: 
     agent = covered_member(agents, signature.label, signature.covered)
     if agent is not None and "web-bot-auth" in policy.profiles:
         if signature.nonce or (signature.nonce is None and not policy.nonce_required):  # (5)
-            return Claim(signature, keyid, created, expires, "web-bot-auth", agent)
+            return Claim(signature, keyid, created, expires, "web-bot-auth", agent, covers_agent=True)
         raise MissingNonce
     if "vestauth" not in policy.profiles:
         raise InsufficientCoverage('the signature must cover its own member of "signature-agent"')
-    return Claim(
-        signature, keyid, created, expires, "vestauth", _vestauth_agent(signature, agents, agent, names)
-    )
+    named = _vestauth_agent(signature, agents, agent, names)
+    return Claim(signature, keyid, created, expires, "vestauth", named, covers_agent=agent is not None)
 
 
 def _vestauth_agent(
