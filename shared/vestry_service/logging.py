@@ -20,7 +20,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from time import gmtime, strftime, time
 from typing import Any, Final, Protocol
 
@@ -39,6 +39,7 @@ LEVELS: Final[Mapping[str, int]] = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+_NAMES: Final = {number: name for name, number in LEVELS.items()}
 _KEY_LIKE: Final = re.compile(r"[A-Za-z0-9+/_=-]{40,}")
 
 
@@ -89,13 +90,15 @@ def make_logger(
 
 
 def _bound_logger(level: int, clock: Callable[[], float], render: Callable[..., bytes]) -> type[Any]:
-    names = {number: name for name, number in LEVELS.items()}
-    render_facts = _facts_as_json if render is _as_json else _facts_as_console
+    lines = _json_line if render is _as_json else _console_line
 
     class Bound(structlog.make_filtering_bound_logger(level)):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self._line = lines(clock, dict(self._context))
+
         def write(self, level: int, event: str, facts: Mapping[str, Any]) -> None:
-            name = names[level]
-            self._logger.msg(render_facts(_timestamp(clock()), name, event, self._context, facts))
+            self._logger.msg(self._line(level, event, facts))
 
     return Bound
 
@@ -214,23 +217,31 @@ def _as_json(_logger: object, _method: str, event: Mapping[str, Any]) -> bytes:
         return json.dumps(event, default=str).encode()
 
 
-def _facts_as_json(
-    ts: str, level: str, event: str, context: Mapping[str, Any], facts: Mapping[str, Any]
-) -> bytes:
-    """Write a line of which the middle is the same each time: it is written once, and put between the rest."""
-    begin, rest = _line_begin(level, event, *context.items()), _as_json(None, level, facts)[1:]
-    return b'{"ts":"%b",%b%b%b' % (ts.encode(), begin, b"," if facts else b"", rest)
+_Line = Callable[[int, str, Mapping[str, Any]], bytes]
+"""Writes a line of a level, an event and further facts."""
 
 
-@lru_cache(maxsize=64)
-def _line_begin(level: str, event: str, *context: tuple[str, Any]) -> bytes:
-    return orjson.dumps({"level": level, "event": event, **dict(context)})[1:-1]
+def _json_line(clock: Callable[[], float], context: Mapping[str, Any]) -> _Line:
+    """Write lines of which the middle is the same each time: it is written once, and put between the rest."""
+
+    @cache
+    def middle(level: int, event: str) -> bytes:
+        return orjson.dumps({"level": _NAMES[level], "event": event, **context})[1:-1]
+
+    def line(level: int, event: str, facts: Mapping[str, Any]) -> bytes:
+        rest = _as_json(None, "", facts)[1:]
+        ts = _timestamp(clock()).encode()
+        return b'{"ts":"%b",%b%b%b' % (ts, middle(level, event), b"," if facts else b"", rest)
+
+    return line
 
 
-def _facts_as_console(
-    ts: str, level: str, event: str, context: Mapping[str, Any], facts: Mapping[str, Any]
-) -> bytes:
-    return _as_console(None, level, {"ts": ts, "level": level, "event": event, **context, **facts})
+def _console_line(clock: Callable[[], float], context: Mapping[str, Any]) -> _Line:
+    def line(level: int, event: str, facts: Mapping[str, Any]) -> bytes:
+        known = {"ts": _timestamp(clock()), "level": _NAMES[level], "event": event}
+        return _as_console(None, _NAMES[level], {**known, **context, **facts})
+
+    return line
 
 
 _console = structlog.dev.ConsoleRenderer(colors=True, sort_keys=False, timestamp_key="ts")

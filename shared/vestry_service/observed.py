@@ -1,16 +1,12 @@
 """What is known about one request beyond HTTP: handlers put facts here, the access log reads them."""
 
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Final
 
 from aiohttp import web
 
 from vestry_service.limits_fields import Counted
 from vestry_signatures.errors import VestryError
-
-_LOGGED: Final = ("outcome", "reason", "uid", "kid", "authority", "client_ip", "tool", "mode", "cause")
-_values: Final = attrgetter(*_LOGGED)
 
 
 @dataclass(slots=True)
@@ -48,9 +44,25 @@ class Observed:
             self.cause = type(error.__cause__).__name__
 
     def add_to(self, facts: dict[str, object]) -> None:
-        """Add what is known to `facts`, in the order of the log's fields."""
-        told = zip(_LOGGED, _values(self), strict=True)
-        facts.update({name: value for name, value in told if value is not None})
+        """Add what is known to `facts`, in the order of the log's fields. Spelled out, for it is half the time."""
+        if self.outcome is not None:
+            facts["outcome"] = self.outcome
+        if self.reason is not None:
+            facts["reason"] = self.reason
+        if self.uid is not None:
+            facts["uid"] = self.uid
+        if self.kid is not None:
+            facts["kid"] = self.kid
+        if self.authority is not None:
+            facts["authority"] = self.authority
+        if self.client_ip is not None:
+            facts["client_ip"] = self.client_ip
+        if self.tool is not None:
+            facts["tool"] = self.tool
+        if self.mode is not None:
+            facts["mode"] = self.mode
+        if self.cause is not None:
+            facts["cause"] = self.cause
 
 
 OBSERVED: Final = web.RequestKey("OBSERVED", Observed)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from vestry_service.turns import TOGETHER, groups, in_turns
+from vestry_service.turns import LIGHT, groups, in_turns
 
 
 async def test_others_have_a_turn_between_the_groups() -> None:
@@ -10,7 +10,7 @@ async def test_others_have_a_turn_between_the_groups() -> None:
     done: list[int | str] = []
 
     async def somebody_else() -> None:
-        while len(done) < 4 * TOGETHER:
+        while len(done) < 4 * LIGHT:
             done.append("else")
             await asyncio.sleep(0)
 
@@ -19,13 +19,13 @@ async def test_others_have_a_turn_between_the_groups() -> None:
         return 2 * number
 
     waiting = asyncio.create_task(somebody_else())
-    assert await in_turns(work, range(2 * TOGETHER + 1)) == [2 * number for number in range(2 * TOGETHER + 1)]
-    assert [done.index(TOGETHER), done.index("else")] == [TOGETHER + 1, TOGETHER]
-    assert [each for each in done if each != "else"] == list(range(2 * TOGETHER + 1))
+    assert await in_turns(work, range(2 * LIGHT + 1)) == [2 * number for number in range(2 * LIGHT + 1)]
+    assert [done.index(LIGHT), done.index("else")] == [LIGHT + 1, LIGHT]
+    assert [each for each in done if each != "else"] == list(range(2 * LIGHT + 1))
     waiting.cancel()
 
 
 def test_groups_hold_everything_once() -> None:
     """Nothing is left out and nothing comes twice, whatever the number."""
-    for number in (0, 1, TOGETHER, TOGETHER + 1, 256):
+    for number in (0, 1, LIGHT, LIGHT + 1, 256):
         assert [each for group in groups(range(number)) for each in group] == list(range(number))
