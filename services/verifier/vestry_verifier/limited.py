@@ -24,7 +24,7 @@ from vestry_service.errors import RateLimited
 from vestry_service.limits import Check, Limiter, Rate
 from vestry_service.limits import Verdict as Room
 from vestry_service.limits_fields import Counted
-from vestry_service.limits_patience import begin, waiting
+from vestry_service.limits_patience import begin, patiently
 from vestry_service.verification import Proven, Question, Terms, Verification, Verified, best
 from vestry_signatures.errors import ReplayStoreUnavailable, VestryError
 
@@ -80,8 +80,7 @@ class Limited:
     async def _rooms(self, checks: Sequence[Check]) -> list[Room]:
         if not checks:
             return []
-        async with waiting():
-            return await self._limiter.ask(checks)
+        return await patiently(self._limiter.ask(checks))
 
     def _answer(self, found: Verified, check: Check, room: Room) -> Answer:
         if room.allowed:
