@@ -82,6 +82,11 @@ async def test_names_that_can_be_read_in_two_ways(services: Services) -> None:
             f"https://127.0.0.1.:{port}",
             f"https://[::1%25lo]:{port}",
             f"https://[127.0.0.1]:{port}",
+            f"https://[fe80::1%eth0]:{port}",
+            f"https://bot.example:{port}/a|b",
+            f"https://bot.example:{port}/<tenant>",
+            f"https://bot.example:{port}/^?`{{x}}",
+            f"https://bot.example:{port}/%7",
         ):
             answer = await world.verify(Agent().sign_strictly(named=f'sig1="{url}"', base=b""))
             assert answer.verdict == INVALID, url

@@ -222,6 +222,29 @@ async def test_304_without_a_cache(services: Services) -> None:
         assert "If-None-Match" not in world.host.heads[0]
 
 
+@pytest.mark.parametrize(
+    ("status", "serves"),
+    [
+        ("404 Not Found", False),
+        ("410 Gone", False),
+        ("500 No", True),
+        ("503 Busy", True),
+        ("302 Found", True),
+    ],
+)
+async def test_key_of_a_directory_that_was_taken_away(services: Services, status: str, serves: bool) -> None:
+    """A stolen key goes with its directory: "not found" is an answer, and no reason to go on with what was known."""
+    async with foreign_world(services) as world:
+        agent = world.agent()
+        world.host.publish(agent)
+        assert (await world.verify(agent.sign_strictly())).status == 200
+        world.host.replies[DIRECTORY] = reply(b"", status=status)
+        await make_stale(services, agent)
+        answer = await world.verify(agent.sign_strictly())
+        assert answer.verdict == ((200, "") if serves else AWAY)
+        assert world.fetches("status" if serves else "gone") == 1
+
+
 async def test_304_about_something_else(services: Services) -> None:
     """A 304 about another state than the known one brings no removed key through: the whole is asked for."""
     async with foreign_world(services) as world:

@@ -38,12 +38,13 @@ async def test_one_that_verifies(services: Services) -> None:
 @pytest.mark.parametrize(
     ("answer", "hint"),
     [
-        (reply(b"", status="404 Not Found"), "another status than 200"),
+        (reply(b"", status="500 No"), "another status than 200"),
+        (reply(b"", status="404 Not Found"), "there is no directory there"),
         (reply(b"<html>", kind="text/html"), "no directory"),
         (reply(b"x", "Content-Encoding: gzip"), "compressed"),
         (reply(b"x" * 70_000), "longer than 64 KiB"),
     ],
-    ids=["status", "html", "coded", "long"],
+    ids=["status", "gone", "html", "coded", "long"],
 )
 async def test_what_its_host_did(services: Services, answer: bytes, hint: str) -> None:
     """The refusal is calm, the explanation is not; also while the host is left alone after a failure."""

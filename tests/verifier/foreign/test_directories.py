@@ -274,6 +274,69 @@ async def test_removal_is_known_to_all_within_a_second(fleet: Fleet) -> None:
     assert await fleet.finds(OLD, at=1) == "UNKNOWN_KEY"
 
 
+async def test_removal_that_the_store_kept_for_a_shorter_time(fleet: Fleet, valkey: ValkeyServer) -> None:
+    """A copy that one verifier holds for a day does not come back when the store's later one has ended before."""
+    fleet.fetcher.brings = Fetched([entry(OLD)], '"1"', 86_400)
+    assert await fleet.finds(at=0) == "yes"
+    fleet.now += 61
+    fleet.fetcher.brings = Fetched([entry(NEW)], '"2"', 30, stale_for=0)
+    assert await fleet.finds(NEW, at=1) == "yes"
+    with Redis.from_url(valkey.url) as client:
+        client.delete(*client.scan_iter("d*"))  # as it would be in 30 seconds
+    fleet.now += 31
+    assert [await fleet.finds(OLD, at) for at in (0, 1)] == ["UNKNOWN_KEY"] * 2
+
+
+async def test_removal_that_the_store_has_lost_while_the_host_is_away(
+    fleet: Fleet, valkey: ValkeyServer
+) -> None:
+    """Who has not looked for a while does not know what was removed: then nothing stands until the host answers."""
+    assert await fleet.finds(at=0) == "yes"
+    fleet.now += 61
+    good = fleet.fetcher.brings = Fetched([entry(NEW)], '"2"', 600)
+    assert await fleet.finds(NEW, at=1) == "yes"
+    with Redis.from_url(valkey.url) as client:
+        client.flushall()
+    fleet.fetcher.brings = None
+    fleet.now += 1
+    for _ in range(3):
+        assert [await fleet.finds(key, at=0) for key in (OLD, NEW)] == ["DIRECTORY_UNREACHABLE"] * 2
+        fleet.now += 61
+    fleet.fetcher.brings = good
+    assert [await fleet.finds(key, at=0) for key in (OLD, NEW)] == ["UNKNOWN_KEY", "yes"]
+
+
+async def test_directory_that_is_gone(fleet: Fleet) -> None:
+    """Who takes his whole directory away takes his keys away: they do not outlive its time, as when he is away."""
+    good = fleet.fetcher.brings
+    assert await fleet.finds() == "yes"
+    fleet.fetcher.brings, fleet.fetcher.result = None, "gone"
+    fleet.now += 500
+    assert await fleet.finds() == "yes"
+    await settled()
+    for wait in (101, 61):
+        fleet.now += wait
+        assert [await fleet.finds(at=at) for at in (0, 1)] == ["DIRECTORY_UNREACHABLE"] * 2
+    fleet.fetcher.result = "status"
+    fleet.now += 61
+    assert [await fleet.finds(at=at) for at in (0, 1)] == ["DIRECTORY_UNREACHABLE"] * 2
+    fleet.fetcher.brings = good
+    fleet.now += 61
+    assert await fleet.finds() == "yes"
+
+
+async def test_not_modified_without_a_word_on_caching(fleet: Fleet) -> None:
+    """It gives no more time than there was, and what must not serve stale still must not."""
+    fleet.fetcher.brings = Fetched([entry(OLD)], '"1"', 60, stale_for=0)
+    assert await fleet.finds() == "yes"
+    fleet.now += 61
+    fleet.fetcher.brings = Fetched(None, '"1"', 300, stale_for=None)
+    assert await fleet.finds() == "yes"
+    fleet.fetcher.brings = None
+    fleet.now += 61
+    assert await fleet.finds() == "DIRECTORY_UNREACHABLE"
+
+
 async def test_failed_fetch_evicts_nothing(fleet: Fleet) -> None:
     """A failure says nothing about the signer: while the directory is fresh it changes nothing."""
     assert await fleet.finds() == "yes"

@@ -46,6 +46,7 @@ BY_FETCH: Final[Mapping[str, str]] = {
     "unreachable": "No connection to it could be made: see whether the verifier is let out to its port.",
     "timeout": "It did not answer whole within two seconds.",
     "tls": "Its certificate is not for this name, or not by an authority that is trusted here.",
+    "gone": "It answered with another status than 200: that there is no directory there (404 or 410).",
     "status": "It answered with another status than 200; redirects are not followed.",
     "coded": "It sent its directory compressed, although that was not asked for.",
     "too_large": "Its directory is longer than 64 KiB.",

@@ -17,6 +17,10 @@ BUSY: Final = "busy"
 """The result where nobody was asked, since there was no place to ask from."""
 
 
+GONE: Final = "gone"
+"""The result where the host answered that there is no directory: 404 or 410."""
+
+
 class FetchFailed(Exception):
     """No directory was had. `result` says why in a word, for the metrics; nothing of the answer is repeated."""
 

@@ -15,7 +15,9 @@
 7. Whoever was not even asked, since strangers stood in line before him, has not failed: what is not known is left as
    it is, and nobody can have a host passed over for a minute by keeping us busy.
 8. A store that knows less than this process has lost something, in a failover say. It is told again, so that a key
-   which was removed does not come back with what is older.
+   which was removed does not come back with what is older. But who has not looked for some seconds may have missed a
+   removal that the store has lost, or kept for a shorter time than this process its own copy: then it is fetched
+   before anything is answered.
 """
 
 import asyncio
@@ -35,6 +37,7 @@ from vestry_verifier.foreign.joined import Joined
 from vestry_verifier.foreign.store import LEASE, Documents
 
 LOOK_AGAIN: Final = 1.0
+STILL_SURE: Final = 5.0
 UNKNOWN_KEY_FOR: Final = 60.0
 POLL: Final = 0.05
 CAPACITY: Final = 2_000
@@ -120,7 +123,10 @@ class Directories:
         document = await self._documents.read(url)
         known = self._seen.get(url)
         if known is not None and known.document.started > document.started:  # (8)
-            document = await self._documents.write(url, "", known.document, self._clock())
+            now = self._clock()
+            is_sure = 0 <= now - known.looked < STILL_SURE
+            mine = known.document if is_sure else known.document.doubted(now)
+            document = await self._documents.write(url, "", mine, now)
         return self._remember(url, document)
 
     def _remember(self, url: str, document: Document) -> Document:
@@ -172,6 +178,7 @@ class Directories:
             if failure.result == BUSY and known.keys is None:
                 return known._replace(why=BUSY)  # (7)
             return known.failed(self._clock(), failure.result)
-        keys = known.keys if fetched.keys is None else tuple(fetched.keys)
-        fresh_until = now + fetched.lifetime
-        return Document(started, fresh_until, fetched.lifetime, fetched.stale_for, fetched.validator, keys)
+        keys, validator, lifetime, stale_for = fetched
+        if keys is None:
+            return known.renewed(started, now, lifetime, stale_for)
+        return Document(started, now + lifetime, lifetime, stale_for or 0.0, validator, tuple(keys))

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from vestry_verifier.foreign.answer import GONE
 from vestry_verifier.foreign.freshness import LONGEST_PAUSE, pause
 from vestry_verifier.foreign.jwks import ForeignKey
 
@@ -63,14 +64,26 @@ class Document(NamedTuple):
         return self.started > known.started or self.retry_at > known.retry_at
 
     def failed(self, now: float, why: str) -> "Document":
-        """Return it after one more failure: what was known stays known."""
+        """Return it after one more failure: what was known stays known; what is gone does not outlive its time."""
         failures = self.failures + 1
-        return self._replace(failures=failures, retry_at=now + pause(failures), why=why)
+        stale_for = 0.0 if why == GONE else self.stale_for
+        return self._replace(stale_for=stale_for, failures=failures, retry_at=now + pause(failures), why=why)
+
+    def renewed(self, started: float, now: float, lifetime: float, stale_for: float | None) -> "Document":
+        """Return it after a 304; one that says nothing (`stale_for` is None) gives no more time than there was."""
+        if stale_for is None:
+            lifetime, stale_for = min(lifetime, self.lifetime), self.stale_for
+        return Document(started, now + lifetime, lifetime, stale_for, self.validator, self.keys)
+
+    def doubted(self, now: float) -> "Document":
+        """Return it with its time over: it has to be fetched before it counts again."""
+        return self._replace(fresh_until=min(self.fresh_until, now), stale_for=0.0)
 
     def life(self, now: float) -> float:
-        """Return for how many seconds it is worth keeping: while it may serve, or while failures are counted."""
-        end = self.fresh_until + self.stale_for if self.keys is not None else self.retry_at + LONGEST_PAUSE
-        return max(end - now, 1.0)
+        """Return for how many seconds it is worth keeping: while it may serve, and while failures are counted."""
+        serves = self.fresh_until + self.stale_for if self.keys is not None else 0.0
+        counts = self.retry_at + LONGEST_PAUSE if self.failures else 0.0
+        return max(serves - now, counts - now, 1.0)
 
     def encode(self) -> bytes:
         """Return the bytes that Redis keeps."""

@@ -36,7 +36,7 @@ from yarl import URL
 
 from vestry_service.metrics import Metrics
 from vestry_verifier.foreign.addresses import Addresses
-from vestry_verifier.foreign.answer import BUSY, MAX_BODY, FetchFailed, joined, read_body
+from vestry_verifier.foreign.answer import BUSY, GONE, MAX_BODY, FetchFailed, joined, read_body
 from vestry_verifier.foreign.freshness import STALE_IF_ERROR, lifetime, stale_for
 from vestry_verifier.foreign.identifier import Directory
 from vestry_verifier.foreign.jwks import (
@@ -72,13 +72,14 @@ class Fetched(NamedTuple):
         keys: of the directory; None where it is the one that is known already (304).
         validator: of this state of it, or None.
         lifetime: seconds for which it is fresh.
-        stale_for: seconds for which it may serve after that while its host cannot be reached.
+        stale_for: seconds for which it may serve after that while its host cannot be reached; None where a 304
+            leaves that, and with it the lifetime, as it was.
     """
 
     keys: list[ForeignKey] | None
     validator: str | None
     lifetime: float
-    stale_for: float = STALE_IF_ERROR
+    stale_for: float | None = STALE_IF_ERROR
 
 
 class Fetcher:
@@ -139,9 +140,10 @@ class Fetcher:
             if response.status == 200:
                 return await _read(response, said, directory)
             if response.status != 304 or validator is None:
-                raise FetchFailed("status")  # (4)
+                raise FetchFailed(GONE if response.status in {404, 410} else "status")  # (4)
             if renews(said, validator):
-                return Fetched(None, validator, lifetime(said), stale_for(said))
+                stale = stale_for(said) if "Cache-Control" in said else None
+                return Fetched(None, validator, lifetime(said), stale)
         return await self._get(session, directory, None)
 
 

@@ -2,7 +2,8 @@
 
 Everything that is kept, compared or answered goes by that spelling, or one agent had many names. What could be
 read in two ways is refused instead: userinfo, fragments, a trailing dot, spaces, backslashes and bytes outside
-ASCII (by `vestry_signatures.message`), and here every host that is neither a DNS name of letters, digits and
+ASCII (by `vestry_signatures.message`), and here the characters that no URL has (`a|b` is `a%7Cb` to most servers, and
+would be another name), and every host that is neither a DNS name of letters, digits and
 hyphens nor an IP address in its usual form. `2130706433`, `0x7f.1`, `0177.0.0.1` and `127.1` are addresses to
 some resolvers and names to others (a name whose last label is a number is no name, RFC 1123 section 2.1), so they
 are nothing here. An internationalised name has to come in its ASCII form, `xn--…`, and is shown in it:
@@ -20,6 +21,7 @@ MAX_URL: Final = 1024  # characters
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAME: Final = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)*{_LABEL}", re.ASCII)
 _NUMBER: Final = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)", re.ASCII)
+_NO_URLS: Final = re.compile(r'["<>\\\[\]^`{|}]', re.ASCII)  # in a path or query (RFC 3986 sections 3.3, 3.4)
 _ESCAPE: Final = re.compile(r"%(.{0,2})", re.DOTALL)
 _HEX: Final = re.compile(r"[0-9A-Fa-f]{2}", re.ASCII)
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -122,6 +124,8 @@ def _ipv6(host: str) -> str:
 
 def _escapes(text: str) -> str:
     """Write escapes in capitals, and what needs none as itself (RFC 3986 sections 6.2.2.1 and 6.2.2.2)."""
+    if _NO_URLS.search(text):
+        raise InvalidSignatureAgent("the URL in Signature-Agent has a character that must be escaped")
     return _ESCAPE.sub(_escape, text)
 
 
