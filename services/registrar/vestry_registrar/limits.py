@@ -25,6 +25,7 @@ each agent, though (`vestry_verifier.limited`).
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
@@ -50,6 +51,8 @@ WORDS: Final = {
     FAILED_PROOFS: "too many signatures from this address did not hold",
 }
 
+ADDRESSES: Final = 1024  # whose checks are kept near: clients choose them, so they may not fill the memory
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -63,6 +66,7 @@ class Limits:
         self._changes = settings.limit_changes
         self._failed_proofs = settings.limit_failed_proofs
         self._refused = refused
+        self._of_address = lru_cache(maxsize=ADDRESSES)(self._at_the_door)
 
     def enrolling(self, answer: Answer) -> Answer:
         """Limit what registers a new key."""
@@ -104,10 +108,12 @@ class Limits:
     async def _let_in(self, seen: Observed, *, registers: bool) -> None:
         """Ask what counts against the client's address (1). Raises RateLimited."""
         begin()
-        address = counted_as(seen.client_ip or "")
+        await self._require(seen, self._of_address(counted_as(seen.client_ip or ""), registers))
+
+    def _at_the_door(self, address: str, registers: bool) -> tuple[Check, ...]:
         looks = [check._replace(pours=False) for check in self._failures(address)]
         pours = self._checks((REGISTER, address, self._register)) if registers else []
-        await self._require(seen, [*looks, *pours])
+        return (*looks, *pours)
 
     async def _hold_against(self, seen: Observed, error: SignatureError) -> None:
         """Count a failed proof (2). Without Redis nobody passes (1), so nothing is lost if that cannot be done."""

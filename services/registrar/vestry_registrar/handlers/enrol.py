@@ -5,7 +5,7 @@ A bearer token beside the signature may say why it should: an enrolment token, w
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -25,6 +25,7 @@ from vestry_service.metrics import Metrics
 from vestry_service.postgres import Pool
 from vestry_signatures.errors import VestryError
 
+RESULTS: Final = ("new", "known", "attached")
 Register = Callable[[Exchange, Offer, Origin], Awaitable[dict[str, Any]]]
 
 
@@ -66,6 +67,8 @@ def _admission(exchange: Exchange, mode: Mode, attach_token: str | None) -> Admi
 
 
 def _enrolling(proofs: Proofs, register: Register, metrics: Metrics) -> Answer:
+    counters = {name: metrics.registrations.labels(name) for name in RESULTS}
+
     async def enrol(exchange: Exchange) -> Reply:
         seen = exchange.seen
         try:
@@ -74,7 +77,7 @@ def _enrolling(proofs: Proofs, register: Register, metrics: Metrics) -> Answer:
         except VestryError as error:
             metrics.registrations.labels(error.reason).inc()
             raise
-        metrics.registrations.labels(_result(facts)).inc()
+        metrics.tally.add(counters[_result(facts)])
         seen.uid = facts["uid"]
         return Reply(orjson.dumps(facts))
 
