@@ -130,8 +130,11 @@ class Service:
 
     def count(self, name: str, **labels: str) -> float:
         """The value of one metric; 0 where it was never counted."""
-        self._background.run(asyncio.sleep(0))  # a turn's counts are told at its end
+        self._background.run(self._settle())
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+    async def _settle(self) -> None:
+        self.metrics.tally.settle()  # by itself it does in a moment
 
     async def ready(self) -> Answer:
         return await bare_client.send(self.port, "GET", "/readyz", host="probe")

@@ -1,19 +1,23 @@
-"""What is counted in one turn of the event loop, added together at its end.
+"""What is counted within some hundredths of a second, added together.
 
-A request is counted a dozen times, and the library that keeps the counts checks and locks each time: under load that
-is a tenth of the work. Many requests are answered in one turn then, and nearly all of them count the same things. So
-a turn's counts are collected here, and each counter and each bucket of a histogram is told once.
+A request is counted a dozen times, and the library that keeps the counts checks and locks each time: that is a tenth
+of the work. Nearly all requests count the same things. So counts are collected here for a moment, and then each
+counter and each bucket of a histogram is told once.
 
 Whoever shows the counts settles first, so nothing is ever seen late by the process that counted it; by others at most
-by a turn. Without an event loop there is nothing to wait for, and everything is told at once.
+by a moment. A process settles when it ends (`start`); one that is killed loses a moment's counts. Without an event
+loop there is nothing to wait for, and everything is told at once.
 """
 
 import asyncio
 from bisect import bisect_left
 from collections import Counter as Counting
 from collections.abc import Sequence
+from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
+
+MOMENT: Final = 0.02  # seconds
 
 
 class Happening:
@@ -64,13 +68,13 @@ class Tally:
             _observe_all(what.times, seconds)
 
     def _await_the_end(self) -> None:
-        """Settle when this turn ends. Not asked while one is known to: which loop runs, a system call tells."""
+        """Settle in a moment. Not asked while that is known to come: which loop runs, a system call tells."""
         try:
             self._loop = asyncio.get_running_loop()
         except RuntimeError:
             self.settle()
         else:
-            self._loop.call_soon(self.settle)
+            self._loop.call_later(MOMENT, self.settle)
 
 
 def _observe_all(histogram: Histogram, seconds: Sequence[float]) -> None:
