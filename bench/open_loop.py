@@ -5,144 +5,143 @@ that others would stand in. So here requests are due at times that were drawn be
 those of many callers are: exponential gaps), and each is timed from when it was due, not from when a connection was
 free to send it. Connections wait in a pool; a request that finds none waits until one comes back, and that counts.
 
-The clock of the event loop is good to a millisecond, so nothing here is better than that.
+This waits with select(2) and not in an event loop, whose clock goes by whole milliseconds: requests that were due in
+one would be sent together at its end, and be late by it.
 """
 
-import asyncio
 import gc
 import random
+import select
+import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from functools import partial
-from typing import Final, cast
-
-import uvloop
+from contextlib import ExitStack, contextmanager
+from typing import Final
 
 from bench.load import LoadError, content_length, refusal
 
 CONNECTIONS: Final = 64
 WARM_UP: Final = 0.2
 """Share of the answers, the first ones, that are not looked at."""
+PATIENCE: Final = 10.0  # seconds without any answer
 
 
 def latencies(port: int, requests: Sequence[bytes], per_second: float, seed: int = 1) -> list[float]:
     """Send requests at a rate and return how many seconds each took, the first ones left out.
 
     Raises:
-        LoadError: one was not answered with 200.
+        LoadError: one was not answered, or not with 200.
     """
     arrivals = random.Random(seed)
     due, schedule = 0.0, []
     for _ in requests:
         due += arrivals.expovariate(per_second)
         schedule.append(due)
-    pool = _Pool(requests, schedule)
-    gc.collect()
-    gc.disable()  # a pause of ours is none of the server's
-    try:
-        took = uvloop.run(pool.run(port))
-    finally:
-        gc.enable()
+    with ExitStack() as stack, _without_pauses():
+        connections = [stack.enter_context(_Connection(port)) for _ in range(CONNECTIONS)]
+        took = _Load(requests, schedule, connections).run()
     return took[int(WARM_UP * len(took)) :]
 
 
-class _Pool:
-    """The connections, what is due, and what it took."""
-
-    def __init__(self, requests: Sequence[bytes], schedule: Sequence[float]) -> None:
-        self._requests = requests
-        self._schedule = schedule
-        self._idle: deque[_Connection] = deque()
-        self._waiting: deque[int] = deque()
-        self._took: list[float] = [0.0] * len(requests)
-        self._left = len(requests)
-        self._began = 0.0
-
-    async def run(self, port: int) -> list[float]:
-        loop = asyncio.get_running_loop()
-        self._done: asyncio.Future[None] = loop.create_future()
-        everybody = []
-        for _ in range(CONNECTIONS):
-            connection = _Connection(self)
-            await loop.create_connection(partial(_same, connection), "127.0.0.1", port)
-            self._idle.append(connection)
-            everybody.append(connection)
-        self._began = time.perf_counter()
-        sending = asyncio.create_task(self._send(iter(enumerate(self._schedule))))
-        try:
-            await self._done
-        finally:
-            sending.cancel()
-            for connection in everybody:
-                connection.close()
-        return self._took
-
-    async def _send(self, due: Iterator[tuple[int, float]]) -> None:
-        number, when = next(due)
-        while True:
-            passed = time.perf_counter() - self._began
-            while when <= passed:
-                self._waiting.append(number)
-                found = next(due, None)
-                if found is None:
-                    self._dispatch()
-                    return
-                number, when = found
-            self._dispatch()
-            await asyncio.sleep(when - passed)
-
-    def _dispatch(self) -> None:
-        while self._waiting and self._idle:
-            number = self._waiting.popleft()
-            self._idle.popleft().send(number, self._requests[number])
-
-    def answered(self, connection: "_Connection", number: int) -> None:
-        """Note an answer, and let its connection serve whoever waits."""
-        self._took[number] = time.perf_counter() - self._began - self._schedule[number]
-        self._idle.append(connection)
-        self._dispatch()
-        self._left -= 1
-        if self._left == 0 and not self._done.done():
-            self._done.set_result(None)
-
-    def failed(self, error: Exception) -> None:
-        if not self._done.done():
-            self._done.set_exception(error)
+@contextmanager
+def _without_pauses() -> Iterator[None]:
+    """Collect no garbage meanwhile: a pause of ours is none of the server's."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
-class _Connection(asyncio.Protocol):
-    """One request at a time."""
+class _Connection:
+    """One request at a time.
 
-    def __init__(self, pool: _Pool) -> None:
-        self._pool = pool
+    Attributes:
+        number: of the request that is under way.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._received = b""
-        self._number = 0
+        self.number = 0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+    def __enter__(self) -> "_Connection":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
 
     def send(self, number: int, request: bytes) -> None:
-        self._number = number
-        self._transport.write(request)
+        self.number = number
+        self._socket.sendall(request)
 
-    def data_received(self, data: bytes) -> None:
+    def is_answered(self) -> bool:
+        """Read what has come, and tell whether it is a whole answer. Raises LoadError."""
+        data = self._socket.recv(65536)
+        if not data:
+            raise LoadError("the server hung up")
         self._received += data
         head, found, body = self._received.partition(b"\r\n\r\n")
         if not found or len(body) < content_length(head):
-            return
+            return False
         if not head.startswith(b"HTTP/1.1 200 "):
-            self._pool.failed(refusal(head, body))
-            return
+            raise refusal(head, body)
         self._received = b""
-        self._pool.answered(self, self._number)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._pool.failed(exc or LoadError("the server hung up"))
-
-    def close(self) -> None:
-        self._transport.close()
+        return True
 
 
-def _same(connection: _Connection) -> _Connection:
-    return connection
+class _Load:
+    """What is due, what it took, and the connections."""
+
+    def __init__(
+        self, requests: Sequence[bytes], schedule: Sequence[float], connections: Sequence[_Connection]
+    ) -> None:
+        self._requests = requests
+        self._schedule = schedule
+        self._idle = deque(connections)
+        self._busy: set[_Connection] = set()
+        self._took = [0.0] * len(requests)
+        self._sent = 0
+        self._left = len(requests)
+
+    def run(self) -> list[float]:
+        self._began = time.perf_counter()
+        while self._left:
+            self._send_what_is_due()
+            ready, _, _ = select.select(self._busy, (), (), self._pause())
+            if not ready and self._sent == len(self._requests):
+                raise LoadError("the server does not answer")
+            for connection in ready:
+                if connection.is_answered():
+                    self._note(connection)
+        return self._took
+
+    def _passed(self) -> float:
+        return time.perf_counter() - self._began
+
+    def _send_what_is_due(self) -> None:
+        while (
+            self._sent < len(self._requests) and self._idle and self._schedule[self._sent] <= self._passed()
+        ):
+            connection = self._idle.popleft()
+            connection.send(self._sent, self._requests[self._sent])
+            self._busy.add(connection)
+            self._sent += 1
+
+    def _pause(self) -> float:
+        """Seconds until the next request is due, where a connection is free for it."""
+        if self._sent == len(self._requests) or not self._idle:
+            return PATIENCE
+        return max(0.0, self._schedule[self._sent] - self._passed())
+
+    def _note(self, connection: _Connection) -> None:
+        self._took[connection.number] = self._passed() - self._schedule[connection.number]
+        self._busy.remove(connection)
+        self._idle.append(connection)
+        self._left -= 1
