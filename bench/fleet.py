@@ -1,6 +1,5 @@
 """Many agents in a database at once, written past the registrar: rows as a registration writes them."""
 
-import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -8,6 +7,7 @@ import psycopg
 
 from vestry.embedded import Postgres
 from vestry_registrar.migrate import migrate
+from vestry_registrar.repository.pairs import kept
 from vestry_signatures import PrivateKey, generate
 
 # Names and keys of the n-th agent: no more than random text, which is all that a look-up sees.
@@ -22,7 +22,7 @@ AGENTS: Final = f"""
 """
 KEYS: Final = f"""
     INSERT INTO public_jwks (agent_id, kid, value, state, created_at, updated_at)
-    SELECT n, {KID}, jsonb_build_object('kty', 'OKP', 'crv', 'Ed25519', 'x', {X}), 'active', now(), now()
+    SELECT n, {KID}, jsonb_build_object('x', {X}), 'active', now(), now()
     FROM generate_series(1, %s::bigint) n
 """
 
@@ -84,13 +84,12 @@ def add_agents(url: str, number: int) -> list[tuple[str, PrivateKey]]:
         _copy(
             cursor,
             "public_jwks (agent_id, kid, value, created_at, updated_at)",
-            [(first[0] + n, key.public.kid, _kept(key), "now", "now") for n, (_, key) in enumerate(made)],
+            [
+                (first[0] + n, key.public.kid, kept({"x": key.public.jwk["x"]}), "now", "now")
+                for n, (_, key) in enumerate(made)
+            ],
         )
     return made
-
-
-def _kept(key: PrivateKey) -> str:
-    return json.dumps({name: value for name, value in key.public.jwk.items() if name != "kid"})
 
 
 def _copy(

@@ -129,6 +129,21 @@ async def test_two_agents_at_once_to_one_new_key(pool: Pool) -> None:
         assert [len(await published_keys(pool, uid, NOW) or []) for uid in uids] == [1, 1]
 
 
+async def test_many_agents_at_once_to_one_new_key(pool: Pool) -> None:
+    """One of them gets it and all others are told that it is taken: no two wait for each other in a ring."""
+    keys = [Key() for _ in range(8)]
+    uids = [await new_agent(pool, key) for key in keys]
+    for _ in range(12):
+        new = Key()
+        results = await asyncio.gather(
+            *(rotate(pool, by(uid, key.kid), coming(new)) for uid, key in zip(uids, keys, strict=True)),
+            return_exceptions=True,
+        )
+        assert sorted(type(each).__name__ for each in results) == ["KeyTaken"] * 7 + ["Rotated"]
+        [winner] = [place for place, each in enumerate(results) if not isinstance(each, KeyTaken)]
+        keys[winner] = new
+
+
 async def test_two_agents_at_once_to_each_others_key(pool: Pool) -> None:
     """Both are refused, and neither waits for the other for ever."""
     one, two = Key(), Key()

@@ -128,6 +128,33 @@ def test_each_rollback_leaves_what_the_migration_before_it_made(database_url: st
             assert columns(database_url) == before
 
 
+def test_an_older_form_finds_whole_keys_and_unique_names(database_url: str) -> None:
+    """Taken back to before the smaller indexes, every key is a JWK again, and a kid and a uid are there once."""
+    migrate(database_url)
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO agents (uid, created_at, updated_at) VALUES (repeat('a', 24), now(), now())"
+        )
+        for kid, value in (("A", '{"x": "some"}'), ("B", '{"kty": "OKP", "crv": "Ed25519", "x": "other"}')):
+            connection.execute(
+                "INSERT INTO public_jwks (agent_id, kid, value, created_at, updated_at)"
+                " SELECT id, repeat(%s, 43), %s, now(), now() FROM agents",
+                (kid, value),
+            )
+    with open_backend(database_url) as backend:
+        [migration] = [each for each in read(folder()) if each.id == "0008.smaller-indexes"]
+        backend.rollback_one(migration)
+        values = backend.connection.execute("SELECT value FROM public_jwks ORDER BY kid").fetchall()
+        assert values == [({"kty": "OKP", "crv": "Ed25519", "x": x},) for x in ("some", "other")]
+        for twice in (
+            "INSERT INTO agents (uid, created_at, updated_at) SELECT uid, now(), now() FROM agents",
+            "INSERT INTO public_jwks SELECT 9, agent_id, kid, value, state, now(), now() FROM public_jwks LIMIT 1",
+        ):
+            with pytest.raises(psycopg.errors.UniqueViolation):
+                backend.connection.execute(twice)
+        backend.apply_migrations(backend.to_apply(read(folder())))
+
+
 def test_six_processes_may_start_at_once_on_an_empty_database(database_url: str) -> None:
     """Every one of them succeeds, and together they apply each migration once."""
     starts = [

@@ -1,5 +1,6 @@
 """What the tables refuse, and what the named statements give back."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -98,6 +99,22 @@ async def test_what_does_not_belong_together_is_no_pair(pool: Pool) -> None:
     assert await find_pair(pool, tool, tools.kid) is None
     assert await find_pair(pool, "agent-" + tool.removeprefix("tool-"), tools.kid) is None
     assert await find_pair(pool, uid.removeprefix("agent-"), mine.kid) is None
+
+
+async def test_of_a_key_that_is_stored_which_tells_it_from_others(pool: Pool) -> None:
+    """What all keys have in common is not stored and always read; an older row, which has it, is read alike."""
+    key = Key()
+    enrolled = await register_agent(pool, key.jwk, key.kid, SOMEBODY)
+    assert await pool.fetchval("SELECT value::text FROM public_jwks WHERE kid = $1", key.kid) == (
+        f'{{"x": "{key.x}"}}'
+    )
+    whole = {**key.jwk, "kid": key.kid}
+    assert await published_keys(pool, enrolled.uid, NOW) == [whole] == [enrolled.jwk]
+    await pool.execute(
+        "UPDATE public_jwks SET value = $1::text::jsonb WHERE kid = $2", json.dumps(whole), key.kid
+    )
+    assert await published_keys(pool, enrolled.uid, NOW) == [whole]
+    assert (await register_agent(pool, key.jwk, key.kid, SOMEBODY)).record == enrolled.record
 
 
 async def test_a_directory_shows_the_active_keys_alone(pool: Pool) -> None:

@@ -4,13 +4,14 @@ Everybody who changes an agent locks its row first; `note_change` then raises it
 that every verifier learns of it. Nobody verifies tools, so a tool has neither.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from vestry_registrar.repository.edge import Executor, edge
+from vestry_registrar.repository.pairs import kept
 from vestry_registrar.repository.uids import AGENT, TOOL, bare
+from vestry_service.errors import KeyTaken
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ REVOKE_KEY: Final = """
 ADD_KEY: Final = """
     INSERT INTO public_jwks (agent_id, kid, value, not_before, not_after, state, created_at, updated_at)
     VALUES ($1, $2, $3::text::jsonb, $4, $5, 'active', clock_timestamp(), clock_timestamp())
+    ON CONFLICT ON CONSTRAINT index_public_jwks_on_kid DO NOTHING
+    RETURNING true
 """
 
 # The agent was changed: its version rises, and the outbox says so.
@@ -117,7 +120,9 @@ async def add_key(
 ) -> None:
     """Give a locked agent a further key. Raises KeyTaken where somebody else wrote that kid at the same moment."""
     async with edge(executor) as sql:
-        await sql.execute(ADD_KEY, agent_id, kid, json.dumps(dict(key)), not_before, not_after)
+        added = await sql.fetchval(ADD_KEY, agent_id, kid, kept(key), not_before, not_after)
+    if not added:
+        raise KeyTaken
 
 
 async def note_change(executor: Executor, agent_id: int) -> None:

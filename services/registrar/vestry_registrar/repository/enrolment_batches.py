@@ -37,7 +37,7 @@ ENROL_AGENTS: Final = f"""
     ), key AS (
         INSERT INTO public_jwks (agent_id, kid, value, state, not_before, not_after, created_at, updated_at)
         SELECT id, kid, value::jsonb, 'active', not_before, not_after, now(), now() FROM asked
-        ON CONFLICT (kid) DO NOTHING
+        ON CONFLICT ON CONSTRAINT index_public_jwks_on_kid DO NOTHING
         RETURNING agent_id
     ), new AS (
         SELECT asked.* FROM asked JOIN key ON key.agent_id = asked.id

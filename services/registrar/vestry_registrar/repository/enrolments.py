@@ -15,7 +15,7 @@ import orjson
 
 from vestry_registrar.audit.event import Origin
 from vestry_registrar.repository.edge import Executor, edge
-from vestry_registrar.repository.pairs import jwk, validity
+from vestry_registrar.repository.pairs import jwk, kept, validity
 from vestry_registrar.repository.uids import AGENT, TOOL
 from vestry_signatures.validity import ALWAYS, Validity
 
@@ -34,7 +34,7 @@ ENROL_AGENT: Final = f"""
         INSERT INTO public_jwks (agent_id, kid, value, state, not_before, not_after, created_at, updated_at)
         SELECT nextval('agents_id_seq'), $1, $3::text::jsonb, 'active', $9::bigint, $10::bigint, now(), now()
         WHERE NOT EXISTS (SELECT FROM known)
-        ON CONFLICT (kid) DO NOTHING
+        ON CONFLICT ON CONSTRAINT index_public_jwks_on_kid DO NOTHING
         RETURNING agent_id, value::text AS value, state, not_before, not_after
     ), owner AS (
         INSERT INTO agents (id, uid, state, label, created_at, updated_at)
@@ -65,7 +65,7 @@ ENROL_TOOL: Final = f"""
         INSERT INTO public_jwks (tool_id, kid, value, state, created_at, updated_at)
         SELECT nextval('tools_id_seq'), $1, $3::text::jsonb, 'active', now(), now()
         WHERE NOT EXISTS (SELECT FROM known)
-        ON CONFLICT (kid) DO NOTHING
+        ON CONFLICT ON CONSTRAINT index_public_jwks_on_kid DO NOTHING
         RETURNING tool_id, value::text AS value, state
     ), owner AS (
         INSERT INTO tools (id, uid, state, label, created_at, updated_at)
@@ -177,8 +177,17 @@ def parameters(digits: str, new: NewKey) -> tuple[Any, ...]:
 def _values(digits: str, new: NewKey) -> tuple[str | None, ...]:
     """What both kinds of enrolment write, in the order of their parameters."""
     actor, origin = new.origin.actor, new.origin
-    key, details = (orjson.dumps(value).decode() for value in (dict(new.jwk), _details(new)))
-    return new.kid, digits, key, actor.kind, actor.name, origin.client_ip, origin.request_id, details
+    details = orjson.dumps(_details(new)).decode()
+    return (
+        new.kid,
+        digits,
+        kept(new.jwk),
+        actor.kind,
+        actor.name,
+        origin.client_ip,
+        origin.request_id,
+        details,
+    )
 
 
 def _details(new: NewKey) -> dict[str, Any]:

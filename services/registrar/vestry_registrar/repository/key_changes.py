@@ -6,14 +6,21 @@ One statement each: the change, the raised version, and the outbox row that says
 from typing import Final
 
 from vestry_registrar.repository.edge import Executor, edge
-from vestry_registrar.repository.rotations import RAISE_AND_TELL, ComingKey
+from vestry_registrar.repository.rotations import (
+    IF_NEW,
+    RAISE_AND_TELL,
+    RAISE_AND_TELL_IF_NEW,
+    ComingKey,
+    told,
+)
 
 # Agent $1 gets one key more.
 ADD_KEY: Final = f"""
     WITH come AS (
         INSERT INTO public_jwks (agent_id, kid, value, state, not_before, not_after, proof, created_at, updated_at)
         VALUES ($1, $2, $3::text::jsonb, 'active', $4, $5, $6::text::jsonb, clock_timestamp(), clock_timestamp())
-    ), {RAISE_AND_TELL}
+        {IF_NEW}
+    ), {RAISE_AND_TELL_IF_NEW}
 """
 
 # Key $2 of agent $1 ends, for ever.
@@ -44,7 +51,8 @@ async def add_key(executor: Executor, agent_id: int, new: ComingKey) -> int:
     Raises KeyTaken where somebody else wrote that kid at the same moment.
     """
     async with edge(executor) as sql:
-        return int(await sql.fetchval(ADD_KEY, agent_id, *new.columns))
+        number = await sql.fetchval(ADD_KEY, agent_id, *new.columns)
+    return told(number)
 
 
 async def end_key(executor: Executor, agent_id: int, key_id: int) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vestry_registrar.repository.edge import Executor, edge
-from vestry_registrar.repository.pairs import jwk, validity
+from vestry_registrar.repository.pairs import every_key, jwk, validity
 from vestry_registrar.repository.uids import bare
 from vestry_signatures.validity import Validity
 
@@ -24,10 +24,10 @@ PUBLISHED_KEYS: Final = """
 """
 
 # Every key that an agent has, and of those it had the latest; at most $3.
-ALL_KEYS: Final = """
+ALL_KEYS: Final = f"""
     SELECT k.kid, k.value::text AS value, k.state, k.not_before, k.not_after, k.proof::text AS proof,
            extract(epoch FROM k.created_at)::bigint AS added, extract(epoch FROM k.updated_at)::bigint AS changed
-    FROM public_jwks k JOIN agents a ON a.id = k.agent_id
+    FROM agents a CROSS JOIN {every_key("a.id")} k
     WHERE a.uid = $1
     ORDER BY k.state = 'revoked' OR coalesce(k.not_after <= $2, false), k.state, coalesce(k.not_before > $2, false),
              CASE k.state WHEN 'revoked' THEN -k.id ELSE k.id END

@@ -2,6 +2,9 @@
 
 Every statement that reads pairs gives its columns the same names, so one function makes them. What a pair
 means for those who verify is its live record (wire contract, section 7).
+
+Of a JWK only that is stored which is not the same for every key: all are Ed25519 keys (RFC 8037), and the kid stands
+in a column of its own. Older rows have the whole JWK, and are read as well.
 """
 
 import json
@@ -9,12 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 from vestry_registrar.repository.uids import AGENT
 from vestry_service.live_records import LiveRecord
 from vestry_signatures.validity import ALWAYS, Validity
 
 # What of a key (k) makes a pair.
 COLUMNS: Final = "k.kid, k.state AS key_state, k.not_before, k.not_after, k.value::text AS value"
+
+IMPLIED: Final[Mapping[str, str]] = {"kty": "OKP", "crv": "Ed25519"}
+"""What every key is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,22 @@ def validity(row: Mapping[str, Any]) -> Validity:
     return Validity(row["not_before"], row["not_after"])
 
 
+def every_key(agent: str) -> str:
+    """Return SQL for the keys of the agent of this number (SQL, too), in any state, to be joined.
+
+    Each of two indexes over the agents' numbers has a part of them (migration 0008), and a statement that names both
+    parts asks both. One that leaves out what is revoked, or names a kid, needs only `public_jwks` itself.
+    """
+    columns = "id, agent_id, kid, value, state, not_before, not_after, proof, created_at, updated_at"
+    part = f"SELECT {columns} FROM public_jwks WHERE agent_id = {agent} AND state"
+    return f"LATERAL ({part} <> 'revoked' UNION ALL {part} = 'revoked')"
+
+
 def jwk(value: str, kid: str) -> dict[str, Any]:
     """Read a stored JWK; it always carries the kid we computed."""
-    return {**json.loads(value), "kid": kid}
+    return {**IMPLIED, **json.loads(value), "kid": kid}
+
+
+def kept(jwk: Mapping[str, Any]) -> str:
+    """Write a JWK as it is to be stored: JSON text without what goes without saying."""
+    return orjson.dumps({name: value for name, value in jwk.items() if IMPLIED.get(name) != value}).decode()

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from vestry_registrar.repository.edge import Executor, edge
-from vestry_registrar.repository.pairs import COLUMNS, Pair, pair
+from vestry_registrar.repository.pairs import COLUMNS, Pair, every_key, pair
 from vestry_registrar.repository.uids import bare
 
 # All keys of one agent.
 OF_AGENT: Final = f"""
     SELECT a.id AS agent_id, extract(epoch FROM statement_timestamp())::float8 AS read_at,
            a.uid, a.version, a.state AS agent_state, {COLUMNS}
-    FROM agents a JOIN public_jwks k ON k.agent_id = a.id
+    FROM agents a CROSS JOIN {every_key("a.id")} k
     WHERE a.uid = $1
     ORDER BY k.id
 """
@@ -33,7 +33,7 @@ OF_PAIR: Final = f"""
 OF_AGENTS: Final = f"""
     SELECT a.id AS agent_id, extract(epoch FROM statement_timestamp())::float8 AS read_at,
            a.uid, a.version, a.state AS agent_state, {COLUMNS}
-    FROM agents a JOIN public_jwks k ON k.agent_id = a.id
+    FROM agents a CROSS JOIN {every_key("a.id")} k
     WHERE a.id = ANY($1::bigint[])
     ORDER BY a.id, k.id
 """
@@ -50,7 +50,7 @@ CHANGED: Final = f"""
     )
     SELECT a.id AS agent_id, extract(epoch FROM statement_timestamp())::float8 AS read_at,
            a.uid, a.version, a.state AS agent_state, {COLUMNS}
-    FROM changed JOIN agents a ON a.id = changed.id JOIN public_jwks k ON k.agent_id = a.id
+    FROM changed JOIN agents a ON a.id = changed.id CROSS JOIN {every_key("a.id")} k
     ORDER BY a.id, k.id
 """
 

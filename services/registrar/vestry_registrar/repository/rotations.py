@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vestry_registrar.repository.edge import Executor, edge
-from vestry_registrar.repository.pairs import validity
+from vestry_registrar.repository.pairs import kept, validity
 from vestry_registrar.repository.uids import bare
+from vestry_service.errors import KeyTaken
 from vestry_signatures.validity import ALWAYS, Validity
 
 # The agent of this uid; nobody else changes it before our transaction ends.
@@ -41,6 +42,16 @@ RAISE_AND_TELL: Final = """
     RETURNING id
 """
 
+# The end of an INSERT of a key, `come`: whoever is second with a kid writes nothing, instead of an error. Two at the
+# same moment would otherwise wait for each other, until Postgres ends one of them: an exclusion constraint (migration
+# 0008) is looked at when the row is there already.
+IF_NEW: Final = "ON CONFLICT ON CONSTRAINT index_public_jwks_on_kid DO NOTHING RETURNING id"
+
+# As RAISE_AND_TELL, and no row where the key did not come: then the whole transaction is to be taken back.
+RAISE_AND_TELL_IF_NEW: Final = RAISE_AND_TELL.replace(
+    "WHERE id = $1", "WHERE id = $1 AND EXISTS (SELECT FROM come)"
+)
+
 # Key $2 of agent $1 goes, at once or at $9, and a new one comes.
 REPLACE_KEY: Final = f"""
     WITH gone AS (
@@ -49,7 +60,8 @@ REPLACE_KEY: Final = f"""
     ), come AS (
         INSERT INTO public_jwks (agent_id, kid, value, state, not_before, not_after, proof, created_at, updated_at)
         VALUES ($1, $3, $4::text::jsonb, 'active', $5, $6, $7::text::jsonb, clock_timestamp(), clock_timestamp())
-    ), {RAISE_AND_TELL}
+        {IF_NEW}
+    ), {RAISE_AND_TELL_IF_NEW}
 """
 
 
@@ -112,7 +124,7 @@ class ComingKey:
     def columns(self) -> tuple[Any, ...]:
         """The values of kid, value (JSON text), not_before, not_after, proof (JSON text)."""
         proof = None if self.proof is None else json.dumps(dict(self.proof))
-        return self.kid, json.dumps(dict(self.jwk)), *self.validity, proof
+        return self.kid, kept(self.jwk), *self.validity, proof
 
 
 async def lock_agent(executor: Executor, uid: str) -> Locked | None:
@@ -152,4 +164,12 @@ async def replace_key(
     """
     state = "revoked" if old_end is None else "retiring"
     async with edge(executor) as sql:
-        return int(await sql.fetchval(REPLACE_KEY, agent_id, old_id, *new.columns, state, old_end))
+        number = await sql.fetchval(REPLACE_KEY, agent_id, old_id, *new.columns, state, old_end)
+    return told(number)
+
+
+def told(number: int | None) -> int:
+    """Return the number of the outbox row of a key that came. Raises KeyTaken where it did not."""
+    if number is None:
+        raise KeyTaken
+    return number

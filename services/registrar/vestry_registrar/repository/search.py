@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from vestry_registrar.repository.administration import AGENTS, Kind
 from vestry_registrar.repository.edge import Executor, edge
+from vestry_registrar.repository.pairs import every_key, jwk
 from vestry_service.postgres import Pool
 
 # What can be asked of an owner (o); a whole uid or kid is found by its index, a beginning by looking at every row.
@@ -34,18 +35,18 @@ _OWNER: Final = """
 # How many keys an owner has in each state.
 _KEYS: Final = """
     (SELECT coalesce(jsonb_object_agg(s.state, s.number), '{}')::text
-     FROM (SELECT k.state, count(*) AS number FROM public_jwks k WHERE k.OWNER = o.id GROUP BY k.state) s) AS keys
+     FROM (SELECT k.state, count(*) AS number FROM KEYS k WHERE k.OWNER = o.id GROUP BY k.state) s) AS keys
 """
 
 # One agent.
 AGENT: Final = f"SELECT {_OWNER}, o.version FROM agents o WHERE o.uid = $1"
 
 # Its keys, the oldest first.
-KEYS_OF: Final = """
+KEYS_OF: Final = f"""
     SELECT kid, state, not_before, not_after, value::text AS value,
            extract(epoch FROM created_at)::bigint AS created_at,
            extract(epoch FROM updated_at)::bigint AS updated_at
-    FROM public_jwks WHERE agent_id = $1 ORDER BY id
+    FROM {every_key("$1")} k ORDER BY id
 """
 
 # What was done to it lately, the newest first.
@@ -87,7 +88,8 @@ def _statement(kind: Kind, names: tuple[str, ...]) -> str:
     statement = (
         f"SELECT {_OWNER}, {_KEYS} FROM {kind.table} o {where} ORDER BY o.id DESC LIMIT ${len(names) + 1}"
     )
-    return statement.replace("OWNER", kind.owner)
+    keys = every_key("o.id") if kind is AGENTS else "public_jwks"
+    return statement.replace("OWNER", kind.owner).replace("KEYS", keys)
 
 
 async def agent(pool: Pool, digits: str, events: int) -> dict[str, Any] | None:
@@ -111,7 +113,7 @@ def _owner(kind: Kind, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _key(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {**row, "value": json.loads(row["value"])}
+    return {**row, "value": jwk(row["value"], row["kid"])}
 
 
 def _event(row: Mapping[str, Any]) -> dict[str, Any]:
