@@ -14,7 +14,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from vestry_service.tally import Happening, Tally
+from vestry_service.tally import MOMENT, Happening, Tally
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 HTTP_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -38,7 +38,7 @@ class Metrics:
         self.registry = registry = registry or CollectorRegistry()
         self._together = together
         self._watched: list[tuple[Gauge, Callable[[], float]]] = []
-        self.tally = Tally()
+        self.tally = Tally(MOMENT if together is None else 0.0)
         self.http = HttpMetrics(service, registry, self.tally)
         self.verifications = Counter(
             "vestry_verifications", "Judged requests", ("outcome", "reason", "profile"), registry=registry

@@ -110,7 +110,8 @@ class RedisReplayStore:
         self._batcher = open_batcher(url, SPEND, TRIPS, replicas)
 
     async def spend(self, claims: Sequence[Claim], now: int) -> list[Answer]:
-        return await self._ask(claims, [nonce_life(claim, now, self._clock_skew) for claim in claims])
+        keys, args = self._words(claims, [nonce_life(claim, now, self._clock_skew) for claim in claims])
+        return self._judge_all(claims, await self._batcher.submit(keys, args))
 
     async def recheck(self, claims: Sequence[Claim]) -> list[Answer]:
         return await self._ask(claims, [SPEND_NOTHING] * len(claims))
@@ -128,6 +129,11 @@ class RedisReplayStore:
         await self._batcher.aclose()
 
     async def _ask(self, claims: Sequence[Claim], lives: Sequence[int]) -> list[Answer]:
+        keys, args = self._words(claims, lives)
+        return self._judge_all(claims, await self._batcher.submit(keys, args))
+
+    def _words(self, claims: Sequence[Claim], lives: Sequence[int]) -> tuple[list[bytes], list[int]]:
+        """Return the KEYS and the ARGV of some claims. Raises ValueError where there is none."""
         if not claims:
             raise ValueError("no claim to ask about")
         keys: list[bytes] = []
@@ -139,7 +145,7 @@ class RedisReplayStore:
             else:
                 keys += use_keys(kid, digest, bound.book)
                 args += (life, expires, bound.most, bound.draw())
-        return self._judge_all(claims, await self._batcher.submit(keys, args))
+        return keys, args
 
     def _judge_all(self, claims: Sequence[Claim], part: Part) -> list[Answer]:
         values = iter(part.values)

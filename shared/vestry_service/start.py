@@ -115,7 +115,6 @@ async def _serve(program: Program, settings: ServiceSettings, basis: Basis, work
     finally:
         if refreshing is not None:
             refreshing.cancel()
-        basis.metrics.tally.settle()  # for the other processes to show
 
 
 async def _refresh(metrics: Metrics) -> None:

@@ -1,12 +1,12 @@
-"""What is counted within some hundredths of a second, added together.
+"""What is counted within a moment, added together.
 
 A request is counted a dozen times, and the library that keeps the counts checks and locks each time: that is a tenth
 of the work. Nearly all requests count the same things. So counts are collected here for a moment, and then each
 counter and each bucket of a histogram is told once.
 
-Whoever shows the counts settles first, so nothing is ever seen late by the process that counted it; by others at most
-by a moment. A process settles when it ends (`start`); one that is killed loses a moment's counts. Without an event
-loop there is nothing to wait for, and everything is told at once.
+Whoever shows the counts settles first, so nothing is ever seen late. Where other processes show them the moment is
+one turn of the event loop, for they are to have them also of a process that is killed. Without an event loop there
+is nothing to wait for, and everything is told at once.
 """
 
 import asyncio
@@ -34,7 +34,9 @@ class Happening:
 class Tally:
     """The counts of the metrics of one service that are not told yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, moment: float = 0.0) -> None:
+        """Take how many seconds may pass until they are told; 0 for the rest of the turn."""
+        self._moment = moment
         self._counts: dict[Counter | Gauge, float] = {}
         self._happened: dict[Happening, list[float]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -73,8 +75,11 @@ class Tally:
             self._loop = asyncio.get_running_loop()
         except RuntimeError:
             self.settle()
+            return
+        if self._moment:
+            self._loop.call_later(self._moment, self.settle)
         else:
-            self._loop.call_later(MOMENT, self.settle)
+            self._loop.call_soon(self.settle)
 
 
 def _observe_all(histogram: Histogram, seconds: Sequence[float]) -> None:

@@ -65,16 +65,22 @@ def _rounded(line: str) -> str:
 
 
 async def test_a_moment_is_told_once_at_its_end() -> None:
-    """Not before, and no later than that."""
-    counts, tally = Counts(), Tally()
+    """Not before, and no later than that; without a moment it is the turn."""
+    await told_once(Tally(), 0.0)
+    await told_once(Tally(MOMENT), MOMENT + 0.01)
+
+
+async def told_once(tally: Tally, moment: float) -> None:
+    counts = Counts()
     told: list[float] = []
     inc: Callable[[float], None] = counts.counter.inc
     counts.counter.inc = lambda amount=1.0: (told.append(amount), inc(amount))  # type: ignore[method-assign]
     tally.add(counts.counter)
     tally.add(counts.counter)
-    await asyncio.sleep(0)
+    if moment:
+        await asyncio.sleep(0)
     assert told == []
-    await asyncio.sleep(MOMENT + 0.01)
+    await asyncio.sleep(moment)
     assert told == [2.0]
 
 

@@ -100,7 +100,11 @@ class Judge:
         elif tool.rate is not None:
             [verdict] = await self._judge_all([asked], tool)
         else:
-            verdict = Verdict(asked, await self._answer(asked, tool), tool)
+            try:
+                answer = await self._verification.verify(asked, self._terms(tool), int(self._clock()))
+                verdict = Verdict(asked, answer, tool)
+            except VestryError as error:
+                verdict = Verdict(asked, error, tool)
         self._count(verdict, perf_counter() - started)
         return verdict
 
@@ -116,12 +120,6 @@ class Judge:
         for verdict in verdicts:
             self._count(verdict, each_took)
         return verdicts
-
-    async def _answer(self, question: Question, tool: ToolPolicy) -> Verified | VestryError:
-        try:
-            return await self._verification.verify(question, self._terms(tool), int(self._clock()))
-        except VestryError as error:
-            return error
 
     async def _judge_all(self, questions: Sequence[Question], tool: ToolPolicy) -> list[Verdict]:
         terms, now = self._terms(tool), int(self._clock())
