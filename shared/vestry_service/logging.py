@@ -13,33 +13,19 @@ Promises kept here:
 """
 
 import asyncio
-import json
 import logging
 import re
 import sys
-import traceback
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache, lru_cache
-from time import gmtime, strftime, time
+from time import time
 from typing import Any, Final, Protocol
 
-import orjson
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-FIELDS: Final = (
-    "ts", "level", "event", "service", "version", "request_id", "method", "route", "status", "duration_ms",
-    "outcome", "reason", "uid", "kid", "authority", "client_ip", "tool", "mode",
-)  # fmt: skip
-_KNOWN: Final = frozenset(FIELDS)
-LEVELS: Final[Mapping[str, int]] = {
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-}
-_NAMES: Final = {number: name for name, number in LEVELS.items()}
+from vestry_service.log_lines import LEVELS, Completing, as_console, as_json, console_line, json_line
+
 _KEY_LIKE: Final = re.compile(r"[A-Za-z0-9+/_=-]{40,}")
 
 
@@ -76,8 +62,8 @@ def make_logger(
         stream: where bytes go; standard output when left out.
         clock: seconds since the epoch.
     """
-    completing = _Completing(clock)
-    render = _as_json if fmt == "json" else _as_console
+    completing = Completing(clock)
+    render = as_json if fmt == "json" else as_console
     logger: Logger = structlog.wrap_logger(
         _Lines(stream if stream is not None else sys.stdout.buffer),
         processors=[completing, render],
@@ -90,7 +76,7 @@ def make_logger(
 
 
 def _bound_logger(level: int, clock: Callable[[], float], render: Callable[..., bytes]) -> type[Any]:
-    lines = _json_line if render is _as_json else _console_line
+    lines = json_line if render is as_json else console_line
 
     class Bound(structlog.make_filtering_bound_logger(level)):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -154,98 +140,3 @@ class _Adopted(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = _KEY_LIKE.sub("[left out]", record.getMessage())
         self._logger.log(record.levelno, text, logger=record.name, exc_info=record.exc_info or None)
-
-
-class _Completing:
-    """Adds time and level, puts the fields in order and leaves out those that say nothing."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-
-    def __call__(
-        self, _logger: object, method: str, event: MutableMapping[str, Any]
-    ) -> MutableMapping[str, Any]:
-        error = event.pop("exc_info", None)
-        line = {"ts": _timestamp(self._clock()), "level": method}
-        for name in FIELDS[2:]:
-            if name in event and event[name] is not None:
-                line[name] = event[name]
-        line |= {name: value for name, value in event.items() if name not in _KNOWN and value is not None}
-        if error:
-            line["exception"] = _places(error)
-        return line
-
-
-def _timestamp(now: float) -> str:
-    """Return ISO 8601 in UTC with milliseconds."""
-    second = int(now)
-    return _millisecond(second, int((now - second) * 1000))
-
-
-@lru_cache(maxsize=1)  # under load many lines are written in one
-def _millisecond(second: int, millisecond: int) -> str:
-    return f"{_second(second)}.{millisecond:03d}Z"
-
-
-@lru_cache(maxsize=1)
-def _second(second: int) -> str:
-    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
-
-
-def _places(error: object) -> str:
-    """Return a traceback that quotes nothing (1): the types of the chain of errors, and where each rose."""
-    if error is True:
-        error = sys.exc_info()
-    if isinstance(error, tuple):
-        error = error[1]
-    if not isinstance(error, BaseException):
-        return "no exception"
-    chain: list[str] = []
-    seen: BaseException | None = error
-    while seen is not None and len(chain) < 8:
-        frames = traceback.extract_tb(seen.__traceback__)
-        where = " < ".join(f"{f.filename}:{f.lineno} {f.name}" for f in reversed(frames))
-        chain.append(f"{type(seen).__module__}.{type(seen).__qualname__} at {where}")
-        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
-    return "; from ".join(chain)
-
-
-def _as_json(_logger: object, _method: str, event: Mapping[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(event, default=str)
-    except TypeError:  # text that is no Unicode, as a header's odd bytes become: written as escapes
-        return json.dumps(event, default=str).encode()
-
-
-_Line = Callable[[int, str, Mapping[str, Any]], bytes]
-"""Writes a line of a level, an event and further facts."""
-
-
-def _json_line(clock: Callable[[], float], context: Mapping[str, Any]) -> _Line:
-    """Write lines of which the middle is the same each time: it is written once, and put between the rest."""
-
-    @cache
-    def middle(level: int, event: str) -> bytes:
-        return orjson.dumps({"level": _NAMES[level], "event": event, **context})[1:-1]
-
-    def line(level: int, event: str, facts: Mapping[str, Any]) -> bytes:
-        rest = _as_json(None, "", facts)[1:]
-        ts = _timestamp(clock()).encode()
-        return b'{"ts":"%b",%b%b%b' % (ts, middle(level, event), b"," if facts else b"", rest)
-
-    return line
-
-
-def _console_line(clock: Callable[[], float], context: Mapping[str, Any]) -> _Line:
-    def line(level: int, event: str, facts: Mapping[str, Any]) -> bytes:
-        known = {"ts": _timestamp(clock()), "level": _NAMES[level], "event": event}
-        return _as_console(None, _NAMES[level], {**known, **context, **facts})
-
-    return line
-
-
-_console = structlog.dev.ConsoleRenderer(colors=True, sort_keys=False, timestamp_key="ts")
-
-
-def _as_console(logger: object, method: str, event: MutableMapping[str, Any]) -> bytes:
-    return _console(logger, method, event).encode(errors="replace")

@@ -12,7 +12,7 @@ import vestry_service.errors  # noqa: F401 - its classes belong to the family be
 from documents import ROOT, anchors, codes, documents, links, rows
 from vestry.stack.settings import StackSettings
 from vestry_registrar.settings import RegistrarSettings
-from vestry_service.logging import FIELDS
+from vestry_service.log_lines import FIELDS
 from vestry_service.metrics import Metrics
 from vestry_service.settings import SettingsError, load
 from vestry_signatures.errors import VestryError

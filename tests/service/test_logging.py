@@ -7,7 +7,8 @@ import logging
 import warnings
 
 from service_log import Log
-from vestry_service.logging import FIELDS, adopt_stdlib, make_logger
+from vestry_service.log_lines import FIELDS
+from vestry_service.logging import adopt_stdlib, make_logger
 
 KEY_LIKE = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"
 
