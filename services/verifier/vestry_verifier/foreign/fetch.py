@@ -9,7 +9,7 @@
    our environment goes along, and nothing tells the host on whose behalf we ask.
 4. Any status but 200 is a failure; so is 304 where nothing was known. Where 304 is about something else than what is
    known, the whole is asked for (`validator.py`).
-5. The body is taken as it comes and counted while it arrives (`answer.py`).
+5. Heads and body are counted while they arrive (`heads.py`, `answer.py`).
 6. Each fetch has a connection of its own, so none is judged by an earlier one's address.
 """
 
@@ -38,6 +38,7 @@ from vestry_service.metrics import Metrics
 from vestry_verifier.foreign.addresses import Addresses
 from vestry_verifier.foreign.answer import BUSY, GONE, MAX_BODY, FetchFailed, joined, read_body
 from vestry_verifier.foreign.freshness import STALE_IF_ERROR, lifetime, stale_for
+from vestry_verifier.foreign.heads import BoundedResponse
 from vestry_verifier.foreign.identifier import Directory
 from vestry_verifier.foreign.jwks import (
     JWK_SET_TYPES,
@@ -197,6 +198,7 @@ def _session(resolver: CheckedResolver, addresses: Addresses, context: ssl.SSLCo
     )
     return ClientSession(
         connector=connector,
+        response_class=BoundedResponse,  # (5)
         cookie_jar=DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
