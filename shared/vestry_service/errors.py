@@ -88,7 +88,7 @@ class TokenRequired(ServiceError):
 
     reason = "TOKEN_REQUIRED"
     status = 401
-    text = "send a token that is valid here: Authorization: Bearer"
+    text = "send a token that is valid here"
 
 
 class ToolUnauthorized(TokenRequired):
@@ -96,7 +96,7 @@ class ToolUnauthorized(TokenRequired):
 
     reason = "TOOL_UNAUTHORIZED"
     status = 401
-    text = "the token in Authorization: Bearer is no tool's here"
+    text = "the token is no tool's here"
 
 
 class RegistrationClosed(ServiceError):

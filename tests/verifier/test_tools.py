@@ -38,12 +38,25 @@ async def test_without_a_default_a_token_is_needed(services: Services, tmp_path:
         answer = await desk.ask(agent.sign(), token=None)
         assert answer.verdict == (401, "TOKEN_REQUIRED")
         assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert "Authorization: Bearer" in answer.error["message"]
         assert (await desk.ask_in_front(agent.sign(), token=None)).status == 403
         signed = agent.sign()
         assert (await desk.ask_in_front(signed, token=OTHER_TOKEN)).headers[
             "X-Agent-Reason"
         ] == "TOOL_UNAUTHORIZED"
         assert (await desk.ask(signed)).status == 200, "nothing was spent"
+
+
+@pytest.mark.parametrize("token", [None, OTHER_TOKEN], ids=["none", "wrong"])
+async def test_a_proxy_is_told_where_its_token_belongs(
+    services: Services, tmp_path: Path, token: str | None
+) -> None:
+    """Not into Authorization, which is the client's there."""
+    agent = await services.agent()
+    with tool_desk(services, tmp_path, tool()) as desk:
+        answer = await desk.ask_in_front(agent.sign(), token=token)
+        assert "X-Vestry-Tool-Token" in answer.error["message"]
+        assert "Authorization" not in answer.error["message"]
 
 
 async def test_without_a_file_a_token_means_nothing(services: Services) -> None:

@@ -23,11 +23,12 @@ class Tools:
         self._book = book
         self._open = open_tool
 
-    def of(self, authorization: str | None) -> ToolPolicy:
+    def of(self, authorization: str | None, said_in: str = "Authorization: Bearer") -> ToolPolicy:
         """Tell which tool asks.
 
         Args:
             authorization: the value of the `Authorization` header, None where there is none.
+            said_in: where the token belongs, for whoever has to put it there.
 
         Raises:
             TokenRequired: there must be a token, and is none.
@@ -38,10 +39,10 @@ class Tools:
         book = self._book()
         if authorization is None:  # (2)
             if book.default is None:
-                raise TokenRequired("this needs the token of a tool: Authorization: Bearer")
+                raise TokenRequired(f"this needs the token of a tool: {said_in}")
             return book.default
         shown = shown_in(authorization)  # (3)
         tool = None if shown is None else book.by_hash.get(shown)
         if tool is None:
-            raise ToolUnauthorized
+            raise ToolUnauthorized(f"the token in {said_in} is no tool's here")
         return tool

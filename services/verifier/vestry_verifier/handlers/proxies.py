@@ -30,7 +30,7 @@ from vestry_service.observed import OBSERVED
 from vestry_service.requests import Network, is_trusted
 from vestry_service.verification import Verified
 from vestry_signatures.errors import SignatureError, Undecided, VestryError
-from vestry_verifier.forwarded import EXT_AUTHZ, KINDS, Call, tool_token
+from vestry_verifier.forwarded import EXT_AUTHZ, KINDS, TOKEN, Call, tool_token
 from vestry_verifier.judge import Asked, Judge
 from vestry_verifier.tools import Tools
 
@@ -48,7 +48,7 @@ def proxy_routes(judge: Judge, tools: Tools, trusted: Collection[Network]) -> li
             call = Call(request.method, request.raw_path, list(request.headers.items()))
             try:
                 _require_proxy(request, trusted)  # (1)
-                tool = tools.of(_authorization(call))  # (2)
+                tool = tools.of(_authorization(call), TOKEN.title())  # (2)
                 verdict = await judge.judge(_asked(read, call), tool)  # (3)
             except VestryError as error:
                 return _refusal(error, request, status_of(error))
