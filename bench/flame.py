@@ -27,7 +27,7 @@ ROOMS: Final = (
     ("signature core: parse, policy, base", "#f0a35e", r"vestry_signatures/"),
     ("nonce and live record, by Redis", "#7fb069", r"redis/|/store/|/replay|/live_|/limits|/publisher"),
     ("Postgres", "#5b8c9c", r"asyncpg/|/postgres|/repository/|/edge"),
-    ("log and metrics", "#b9a0d0", r"prometheus_client/|structlog/|/logging|/log_lines|/metrics|/tally|/access|/observed|/counted"),
+    ("log and metrics", "#b9a0d0", r"prometheus_client/|structlog/|/log|/metrics|/tally|/access|/observed|/counted"),
     ("JSON", "#e8d174", r"json/|/question|/rendering|/requests"),
     ("HTTP and event loop", "#6fa8dc", r"aiohttp/|uvloop/|asyncio/|multidict|yarl|/lean_|/protocol|/handlers/"),
     ("judge, keys, whom to trust", "#d9b8b8", r"vestry_verifier/|vestry_registrar/|/verification|/trust|/uses"),
