@@ -16,6 +16,7 @@ class Store(ABC):
         name: for people, and of its files in the data folder.
         log: what it has said since it was last started.
         process: its main process while it runs.
+        note: what the person at the terminal should know of its start, if anything.
     """
 
     name: ClassVar[str]
@@ -26,6 +27,7 @@ class Store(ABC):
         self.folder = data_dir.path / self.name
         self.log = data_dir.path / f"{self.name}.log"
         self.process: Process | None = None
+        self.note: str | None = None
 
     @property
     @abstractmethod

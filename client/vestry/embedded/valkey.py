@@ -29,6 +29,9 @@ from vestry.embedded.store import Store
 
 _MARK = "g{AA}"
 _FAREWELL = "bye bye"
+_FORGOT = (
+    "valkey was killed last time and may have forgotten used signatures: for about a minute the answer is 503"
+)
 
 _SETTINGS = {
     "port": "0",
@@ -68,12 +71,14 @@ class Valkey(Store):
         return f"unix://{self._socket}"
 
     def start(self, patience: float = 60) -> None:
+        self.note = None
         if not self._ended_well():  # (1)
             self._doubt.touch()
         super().start(patience)
         if self._doubt.exists():
             self._spoil_marks()  # (2)
             self._doubt.unlink()  # (3)
+            self.note = _FORGOT
 
     def command(self, *words: str, patience: float = 1) -> bytes:
         """Send one command and return the first bytes of the answer, in the protocol's own form.

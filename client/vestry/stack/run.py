@@ -99,6 +99,8 @@ def _start_stores(
             stores["REDIS_URL"] = Valkey(data_dir)
     for store in stores.values():
         _start(store, exits, interrupt, tell)
+        if store.note:
+            tell(store.note)
     return stores
 
 
