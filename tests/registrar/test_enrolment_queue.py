@@ -13,9 +13,9 @@ from services import until
 from stores import PostgresServer
 from vestry_registrar import enrolment_queue
 from vestry_registrar.admission import Statements
-from vestry_registrar.enrolment import Enrolled, register_agent, register_tool
+from vestry_registrar.enrolment import Enrolled, EnrolledTool, register_agent, register_tool
 from vestry_registrar.enrolment_queue import EnrolmentQueue
-from vestry_registrar.lifecycle import rotate
+from vestry_registrar.lifecycle import Rotated, rotate
 from vestry_registrar.repository.edge import UidCollision
 from vestry_registrar.repository.enrolments import FoundAgentKey, NewKey, enrol_agent, find_agent_key
 from vestry_service.errors import KeyRevoked, KeyTaken
@@ -150,6 +150,19 @@ async def test_known_taken_and_revoked_keys_among_new_ones(pool: Pool) -> None:
     assert await pool.fetchval("SELECT count(*) FROM agents") == 2 + 5
 
 
+async def test_a_key_under_change_holds_nobody_up(pool: Pool, database_url: str) -> None:
+    """Whoever changes a key may take long over it, or hang: who registers with it or beside it is told."""
+    desk, known = Desk(pool), Key()
+    uid = (await desk.register(known)).uid
+    with psycopg.connect(database_url) as changing:
+        changing.execute("UPDATE public_jwks SET state = 'revoked' WHERE kid = %s", (known.kid,))
+        async with asyncio.timeout(2):
+            again, *others = await asyncio.gather(*map(desk.register, [known, *(Key() for _ in range(8))]))
+        assert (again.uid, again.is_new) == (uid, False)
+        assert all(each.is_new for each in others)
+    assert await agents(pool) == 9
+
+
 async def test_the_same_key_twice_in_a_batch(pool: Pool) -> None:
     """They share an agent and its one event, and one of them made it."""
     desk, key = Desk(pool), Key()
@@ -184,6 +197,31 @@ async def test_the_same_keys_in_any_order_over_two_pools(pool: Pool, database_ur
         enrolled = await asyncio.gather(*work)
     assert sum(each.is_new for each in enrolled) == await agents(pool) == 48
     assert len({(each.kid, each.uid) for each in enrolled}) == 48
+
+
+async def test_changes_and_tools_after_the_same_new_keys(pool: Pool, database_url: str) -> None:
+    """Batches, rotations to their keys and tools with them: one owner each, and nobody waits in a ring."""
+    async with open_pool(database_url) as other:
+        desks, owners = (Desk(pool), Desk(other)), [Key() for _ in range(4)]
+        uids = [(await desks[0].register(key)).uid for key in owners]
+        for _ in range(10):
+            new = [Key() for _ in range(16)]
+            some = random.sample(new, 8)
+            work: list[Awaitable[object]] = [desk.register(key) for desk in desks for key in (*new, *owners)]
+            work += [
+                rotate(pool, by(uid, old.kid), coming(key))
+                for uid, old, key in zip(uids, owners, some[:4], strict=True)
+            ]
+            work += [register_tool(other, key.jwk, key.kid, SOMEBODY) for key in some[4:]]
+            random.shuffle(work)
+            done = await asyncio.gather(*work, return_exceptions=True)
+            assert {type(each) for each in done if isinstance(each, Exception)} <= {KeyTaken, KeyRevoked}
+            rotated = {each.kid: each.uid for each in done if isinstance(each, Rotated)}
+            made = [each.kid for each in done if isinstance(each, Enrolled | EnrolledTool) and each.is_new]
+            assert sorted([*rotated, *made]) == sorted(key.kid for key in new)
+            by_kid = {key.kid: key for key in new}
+            for kid, uid in rotated.items():
+                owners[uids.index(uid)] = by_kid[kid]
 
 
 async def test_a_uid_in_use_concerns_its_own_alone(pool: Pool) -> None:

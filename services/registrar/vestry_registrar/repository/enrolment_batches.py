@@ -3,12 +3,14 @@
 One row costs Postgres a fraction of what it costs in a statement of its own: most of that is to begin a statement
 with as many parts, and to commit it. What is promised of one (`enrolments.py`) is promised of each:
 
-1. Every kid comes with a number for its agent. The key is written unless its kid is known: the unique index over all
-   kids decides, against other processes too. The rows are in the order of their kids, so two statements that have
-   some in common cannot wait for each other in a ring.
-2. Where the key was written, and only there, its agent is, and the event that says so.
-3. The rest was known before, and is read by what was there when the statement began. What somebody else wrote since
-   then is not to be seen yet: that kid has no row, and whoever wants it asks once more.
+1. What is known is read, by what was there when the statement began. It is not tried to be written: that would wait
+   for whoever changes such a key just now, and all others would wait too.
+2. Every kid comes with a number for its agent. The other keys are written: the unique index over all kids decides,
+   against other processes too. The rows are in the order of their kids, so two statements that have some in common
+   cannot wait for each other in a ring.
+3. Where the key was written, and only there, its agent is, and the event that says so.
+4. What somebody else wrote since the statement began is not to be seen yet: that kid has no row, and whoever wants it
+   asks once more.
 
 It stands or falls as a whole: a single uid that is in use undoes all of it (`enrolment_queue.py` says what then).
 """
@@ -34,9 +36,13 @@ ENROL_AGENTS: Final = f"""
                     $9::bigint[], $10::bigint[], $11::text[], $12::text[])
              AS each (kid, uid, value, actor_kind, actor, client_ip, request_id, details,
                       not_before, not_after, state, label)
+    ), known AS MATERIALIZED (
+        SELECT asked.kid, found.*
+        FROM asked CROSS JOIN LATERAL ({FIND_AGENT_KEY.replace("$1", "asked.kid")} OFFSET 0) found
     ), key AS (
         INSERT INTO public_jwks (agent_id, kid, value, state, not_before, not_after, created_at, updated_at)
         SELECT id, kid, value::jsonb, 'active', not_before, not_after, now(), now() FROM asked
+        WHERE kid NOT IN (SELECT kid FROM known)
         ON CONFLICT ON CONSTRAINT index_public_jwks_on_kid DO NOTHING
         RETURNING agent_id
     ), new AS (
@@ -54,9 +60,7 @@ ENROL_AGENTS: Final = f"""
            extract(epoch FROM statement_timestamp())::float8 AS read_at
     FROM new
     UNION ALL
-    SELECT asked.kid, known.*
-    FROM asked CROSS JOIN LATERAL ({FIND_AGENT_KEY.replace("$1", "asked.kid")} OFFSET 0) known
-    WHERE asked.id NOT IN (SELECT agent_id FROM key)
+    SELECT * FROM known
 """
 
 
