@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 
 import pytest
@@ -10,7 +11,7 @@ from redis import Redis
 import signer
 from bare_client import Answer
 from limited import LIMITED, Limited, an_address, limited, shown
-from services import BASE, Agent, Services, jwk_body
+from services import BASE, HOST, Agent, Services, jwk_body
 from signer import content_digest
 from vestry_signatures import PrivateKey, Request, generate
 from vestry_signatures.key_proof import add_key_proof
@@ -24,6 +25,47 @@ async def test_flood_of_registrations_from_one_address(services: Services) -> No
         assert sorted(answer.status for answer in answers) == [200] * 10 + [429] * 30
         assert len(services.stored()) == before + 20, "ten agents and their keys"
         assert (await registrar.register(an_address())).status == 200, "nobody else is held up by it"
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one write", "one by one"])
+async def test_flood_sent_ahead_of_the_answers(services: Services, *, together: bool) -> None:
+    """On a connection that stays open each counts, whichever way it is answered, whomever else it names."""
+    with limited(services, LIMIT_REGISTER="5/3600") as registrar:
+        mine = an_address()
+        requests = [kept_open(number, f"{an_address()}, {mine}") for number in range(20)]
+        reader, writer = await asyncio.open_connection("127.0.0.1", registrar.registrar.port)
+        try:
+            for part in [b"".join(requests)] if together else requests:
+                writer.write(part)
+                await asyncio.sleep(0)
+            async with asyncio.timeout(20):
+                statuses = [await status_of_next(reader) for _ in requests]
+        finally:
+            writer.close()
+        assert sorted(statuses) == [200] * 5 + [429] * 15
+
+
+def kept_open(number: int, came_from: str) -> bytes:
+    """A registration as a client sends it that has more to say on the same connection."""
+    key, path = generate(), ("/register", "/tool/register")[number % 2]
+    body = jwk_body(key.public.jwk)
+    fields = {
+        "Host": HOST,
+        "X-Forwarded-For": came_from,
+        **signer.sign(key, "POST", BASE + path, tag="null"),
+        "Content-Length": str(len(body)),
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body
+
+
+async def status_of_next(reader: asyncio.StreamReader) -> int:
+    """Read one answer."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"Content-Length: (\d+)", head)
+    assert length is not None
+    await reader.readexactly(int(length[1]))
+    return int(head.split()[1])
 
 
 async def test_forty_at_once_exactly_at_the_limit_over_two_registrars(services: Services) -> None:
