@@ -132,7 +132,10 @@ def is_trusted(address: str, trusted: Collection[Network]) -> bool:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """Read an address, also in brackets, with a port or as IPv4 in IPv6; None where it is none."""
+    """Read an address, also in brackets, with a port or as IPv4 in IPv6; None where it is none.
+
+    The zone of an IPv6 address (RFC 4007 section 11) is left out: it may be any text at all.
+    """
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
@@ -141,4 +144,6 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
         address = ip_address(text)
     except ValueError:
         return None
-    return getattr(address, "ipv4_mapped", None) or address
+    if isinstance(address, IPv4Address):
+        return address
+    return address.ipv4_mapped or IPv6Address(int(address))

@@ -40,6 +40,19 @@ async def _misuse(services: Services, agent: Agent) -> list[bytes]:
     return bodies
 
 
+@pytest.mark.parametrize("zone", ["hunter2", '"}\t{', "\xff\xfe", "x" * 500], ids=ascii)
+async def test_any_text_as_the_zone_of_an_address(services: Services, zone: str) -> None:
+    """What stands behind the `%` of an IPv6 address is neither written down nor kept, and makes no fault."""
+    key = generate()
+    with services.another_registrar(TRUSTED_PROXIES="127.0.0.1", LIMIT_REGISTER="9/60") as registrar:
+        came = {"X-Forwarded-For": f"fe80::7%{zone}"}
+        answer = await services.register(key, also=came, registrar=registrar)
+        assert answer.status == 200
+        assert (await registrar.line_of(answer))["client_ip"] == "fe80::7"
+    statement = "SELECT client_ip FROM audit_events WHERE kid = %s"
+    assert services.sql(statement, key.public.kid) == [("fe80::7",)]
+
+
 async def test_secrets_in_logs_and_errors(services: Services) -> None:
     """No signature, nonce, private key or password is written down or answered, whatever was wrong."""
     bodies = await _misuse(services, await services.agent())
