@@ -8,7 +8,9 @@ from redis import Redis
 
 from stores import ValkeyServer
 from vestry_service.limits import Check, Rate
-from vestry_service.limits_redis import RedisLimiter
+from vestry_service.limits_redis import ASK, TRIPS, RedisLimiter
+from vestry_service.store.open import open_batcher
+from vestry_signatures.errors import ReplayStoreUnavailable
 
 HOURLY = Rate(10, 3600)
 
@@ -29,6 +31,17 @@ def server(valkey: ValkeyServer) -> Iterator[Redis]:
 def scripts_run(server: Redis) -> int:
     stats = server.info("commandstats")
     return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha"))
+
+
+async def test_words_that_cannot_be_sent_hold_nobody_up(valkey: ValkeyServer) -> None:
+    """A fault of our own before anything is sent is told at once, as often as it comes; others go on being served."""
+    batcher = open_batcher(valkey.url, ASK, TRIPS)
+    async with asyncio.timeout(5):
+        for _ in range(TRIPS + 1):
+            assert (await batcher.submit([b"l{a}x"], [1000, 50_000_000, 0])).values == [0]
+            with pytest.raises(ReplayStoreUnavailable):
+                await batcher.submit([b"l{a}x"], ["\udcff", 50_000_000, 0])
+        await batcher.aclose()
 
 
 async def test_one_trip_for_all_of_a_turn(limiter: RedisLimiter, server: Redis) -> None:

@@ -102,7 +102,11 @@ class Trip:
         """Send everything over a wire."""
         self._wire = wire
         self._timer = asyncio.get_running_loop().call_at(self.deadline, self._late)
-        self._send(self._calls, ("EVALSHA", self._script.sha))
+        try:
+            self._send(self._calls, ("EVALSHA", self._script.sha))
+        except Exception as error:
+            self.lost(error)  # a fault of our own, before anything was sent: nobody waits for ever
+            raise
 
     def fail(self, error: BaseException) -> None:
         """Give up before anything was sent."""
