@@ -51,12 +51,13 @@ async def test_hints_without_end(services: Services, hint: bytes) -> None:
             assert time.monotonic() - started < 1.5
 
 
+@pytest.mark.parametrize("length", [b"Content-Length", b"X-Length"], ids=["length", "until-close"])
 @pytest.mark.parametrize("hints", [1, 25])
-async def test_hints_of_an_honest_host(services: Services, hints: int) -> None:
+async def test_hints_of_an_honest_host(services: Services, hints: int, length: bytes) -> None:
     """A directory behind a few hints is one, also where both together have more than 64 KiB and come at once."""
     async with foreign_world(services) as world:
         agent = world.agent()
-        long = directory(agent, padding=[" " * 60_000])
+        long = directory(agent, padding=[" " * 60_000]).replace(b"Content-Length", length)
         world.host.replies["*"] = LONG_HINT * hints + long
         assert len(LONG_HINT) * hints < 64 * 1024 < len(LONG_HINT) * 25 + len(long)
         assert (await world.verify(agent.sign_strictly())).status == 200

@@ -76,10 +76,9 @@ class _Gate(asyncio.Protocol):
 
     def _judge(self) -> None:
         beyond, self._beyond = self._beyond, b""
-        if self._transport.is_closing():
-            return
         if self.is_open:  # (2)
-            self._transport.resume_reading()
+            if not self._transport.is_closing():  # as it is where the host has ended already
+                self._transport.resume_reading()
             self._inner.data_received(beyond)
         else:  # (3)
             self.is_cut = True
@@ -89,7 +88,10 @@ class _Gate(asyncio.Protocol):
         return self._inner.eof_received()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._inner.connection_lost(error)
+        if self._beyond:  # what came before the end is told before it
+            asyncio.get_running_loop().call_soon(self.connection_lost, error)
+        else:
+            self._inner.connection_lost(error)
 
     def pause_writing(self) -> None:
         self._inner.pause_writing()
