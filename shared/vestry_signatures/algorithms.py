@@ -26,6 +26,10 @@ except ImportError:  # PyNaCl comes with the extra `server`
     HAVE_LIBSODIUM = False
 else:
     HAVE_LIBSODIUM = True
+    _open, _NOTHING = (
+        lib.crypto_sign_open,
+        ffi.NULL,
+    )  # here and not in each checker: there is one for each key
 
 Checker: TypeAlias = Callable[[bytes, bytes], bool]
 """(signature, message) -> whether it verifies."""
@@ -68,13 +72,12 @@ def ed25519_by_libsodium(raw: bytes) -> Checker:
     """
     if len(raw) != 32:
         raise ValueError("an Ed25519 public key has 32 bytes")
-    verify, nothing = lib.crypto_sign_open, ffi.NULL
 
     def check(signature: bytes, message: bytes) -> bool:
         if len(signature) != 64 or has_small_order(signature[:32]):
             return False
         signed = signature + message
-        return bool(verify(nothing, nothing, signed, len(signed), raw) == 0)
+        return bool(_open(_NOTHING, _NOTHING, signed, len(signed), raw) == 0)
 
     return check
 
