@@ -26,10 +26,8 @@ except ImportError:  # PyNaCl comes with the extra `server`
     HAVE_LIBSODIUM = False
 else:
     HAVE_LIBSODIUM = True
-    _open, _NOTHING = (
-        lib.crypto_sign_open,
-        ffi.NULL,
-    )  # here and not in each checker: there is one for each key
+    # Here and not in each checker: there is one for each key.
+    _open, _NOTHING = lib.crypto_sign_open, ffi.NULL
 
 Checker: TypeAlias = Callable[[bytes, bytes], bool]
 """(signature, message) -> whether it verifies."""
