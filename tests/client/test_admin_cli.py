@@ -116,6 +116,17 @@ async def test_a_key_is_revoked_and_another_attached(services: Services, shell: 
     assert (await services.verify(new.at(agent.uid).sign())).status == 200
 
 
+@pytest.mark.parametrize("letter", "hy")
+async def test_a_kid_that_looks_like_options_is_a_kid(services: Services, shell: Shell, letter: str) -> None:
+    """One kid in 64 begins with a dash, and most of those hold the letter of some option. Each is revoked."""
+    drawn = iter(generate, None)
+    key = next(each for each in drawn if each.public.kid[0] == "-" and letter in each.public.kid)
+    agent = Agent(key)
+    agent.uid = (await services.register(key)).json["uid"]
+    shell.say("keys", "revoke", agent.uid, key.public.kid, "--reason", "stolen", "--yes")
+    assert (await services.verify(agent.sign())).verdict == (401, "REVOKED_KEY")
+
+
 async def test_tokens(services: Services, shell: Shell) -> None:
     """Made, listed without what they are, and revoked."""
     token = shell.say(
