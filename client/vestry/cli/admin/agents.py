@@ -109,8 +109,8 @@ def keys() -> None:
     """Revoke an agent's key, or let a new one be attached."""
 
 
-# A kid may begin with a dash. So here there is no option of one letter, not even -h: a kid that holds the letter would
-# be taken for it, and who means to revoke a key would be shown help and told that all is well.
+# A kid may begin with a dash. So here there is no option of one letter, not even -h: a kid that holds the letter
+# would be taken for it, and who means to revoke a key would be shown help and told that all is well.
 @keys.command("revoke", context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 @click.argument("uid")
 @click.argument("kid")
