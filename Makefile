@@ -24,12 +24,11 @@ reset: .venv/run.stamp  ## delete DATA_DIR (.vestry), after asking
 
 ##@ Develop
 
-# What failed while many ran at once is run once more by itself. Where a store has a quarter of a second to answer, a
-# machine that stands still for as long makes a 503 of any answer, and rightly so; a fault fails again.
+# 42: every failure is a store that had no time to answer (tests/crowded.py), and those tests are run again by themselves.
 ifeq ($(T),)
 test: lint  ## check and test everything, or one thing: make test T=tests/client/test_up.py
-	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile || { [ $$? -eq 1 ] \
-	&& echo "make: what failed in the crowd (FAILED above) is run again, by itself" \
+	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile || { [ $$? -eq 42 ] \
+	&& echo "make: whom the store did not answer in the crowd (FAILED above) is run again, by itself" \
 	&& $(PY) -m pytest --last-failed --last-failed-no-failures none; }
 else
 test: .venv/dev.stamp

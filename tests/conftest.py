@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import topologies
+from crowded import pytest_sessionfinish as pytest_sessionfinish
 from replay_stores import Stores, stores_of
 from stores import PostgresServer, ValkeyServer, running_postgres, running_valkey
 from topologies import Cluster, Watched

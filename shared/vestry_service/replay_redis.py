@@ -110,6 +110,7 @@ class RedisReplayStore:
         self._batcher = open_batcher(url, SPEND, TRIPS, replicas)
 
     async def spend(self, claims: Sequence[Claim], now: int) -> list[Answer]:
+        # As `_ask`, without a coroutine of its own: this is done at every request.
         keys, args = self._words(claims, [nonce_life(claim, now, self._clock_skew) for claim in claims])
         return self._judge_all(claims, await self._batcher.submit(keys, args))
 
